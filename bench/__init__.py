@@ -1,0 +1,1 @@
+"""Speed, memory and latency beside redis-server, in one run on one machine."""

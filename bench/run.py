@@ -1,0 +1,114 @@
+"""Measure kvnode beside redis-server: `make bench`.
+
+python -m bench.run                        speed, memory and latency, about an hour
+python -m bench.run --quick --only speed   a few minutes' look
+python -m bench.run --tests set,get --pipelines 16
+python -m bench.run --write                also write bench/RESULTS.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from . import latency, memory, report, speed
+from .contestants import Setup
+from .latency import LatencyResult
+from .memory import MemoryResult
+from .speed import Result
+
+PARTS: Final = ("speed", "memory", "latency")
+PAIRS: Final = 5
+SAMPLE_S: Final = 3.0
+QUICK_PAIRS: Final = 3
+QUICK_SAMPLE_S: Final = 1.0
+
+
+def say(text: str) -> None:
+    """Progress goes to standard error, tables to standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def report_speed(result: Result) -> None:
+    """One line as a test ends."""
+    say(
+        f"{result.name:<12} P={result.pipeline:<3} rps {result.rate_ratio():.2f}  "
+        f"CPU {result.cpu_ratio():.2f}  ({result.cpu_us('kvnode'):.2f} µs against "
+        f"{result.cpu_us('redis-server'):.2f})"
+    )
+
+
+def report_memory(result: MemoryResult) -> None:
+    """One line as a case ends."""
+    say(f"{result.name}, {result.count:,}: RSS ratio {result.ratio():.2f}")
+
+
+def report_latency(result: LatencyResult) -> None:
+    """One line as a case ends."""
+    longest = ", ".join(f"{name} {seen.longest_ms:.1f}" for name, seen in result.seen.items())
+    say(f"{result.name}: longest, ms: {longest}")
+
+
+def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = [test.name for test in speed.TESTS]
+    parser.add_argument("--quick", action="store_true", help="shorter samples, 3 pairs, less data")
+    parser.add_argument("--only", choices=PARTS, help="one part")
+    parser.add_argument("--tests", default="", help=f"speed tests of {','.join(names)}")
+    parser.add_argument("--pipelines", default="1,16", help="pipeline depths (default 1,16)")
+    parser.add_argument("--pairs", type=int, help=f"pairs of samples (default {PAIRS})")
+    parser.add_argument("--seconds", type=float, help=f"of a sample (default {SAMPLE_S:g})")
+    parser.add_argument("--kvnode-python", default=sys.executable, metavar="PATH")
+    parser.add_argument("--interpreted", action="store_true", help="kvnode from the source tree")
+    parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md")
+    options = parser.parse_args(arguments)
+    options.tests = [name for name in options.tests.split(",") if name]
+    if unknown := set(options.tests) - set(names):
+        parser.error(f"--tests: {sorted(unknown)} is not one of {names}")
+    try:
+        options.pipelines = [int(depth) for depth in options.pipelines.split(",")]
+    except ValueError:
+        parser.error(f"--pipelines: {options.pipelines!r} is not numbers with commas between")
+    options.pairs = options.pairs or (QUICK_PAIRS if options.quick else PAIRS)
+    options.seconds = options.seconds or (QUICK_SAMPLE_S if options.quick else SAMPLE_S)
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the parts that were asked for and print their tables."""
+    options = options_of(arguments)
+    setup = Setup(options.kvnode_python, options.interpreted)
+    parts = [options.only] if options.only else ["speed"] if options.tests else PARTS
+    say("\n".join(report.machine(setup)))
+    speeds: list[Result] = []
+    memories: list[MemoryResult] = []
+    latencies: list[LatencyResult] = []
+    if "speed" in parts:
+        speeds = speed.run(
+            setup,
+            options.tests,
+            options.pipelines,
+            options.pairs,
+            options.seconds,
+            report_speed,
+        )
+        print("\n".join(["", *report.speed_table(speeds).lines()]), flush=True)
+    if "memory" in parts:
+        memories = memory.run(setup, options.quick, report_memory)
+        print("\n".join(["", *report.memory_table(memories).lines()]), flush=True)
+    if "latency" in parts:
+        latencies = latency.run(setup, options.quick, report_latency)
+        print("\n".join(["", *report.latency_table(latencies).lines()]), flush=True)
+    if options.write:
+        report.write(setup, options.pairs, options.seconds, speeds, memories, latencies)
+        say(f"written: {report.RESULTS}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What spreads keys over several nodes."""

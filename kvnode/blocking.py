@@ -1,0 +1,136 @@
+"""Sessions that wait for keys: parked, served first come first served, timed out.
+
+A change of a key that somebody waits for makes it ready; once the command that changed it is over
+(EXEC as a whole), the waiting sessions are asked in the order in which they came.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, final
+
+from kvprotocol import errors
+from kvprotocol.errors import ReplyError
+from kvprotocol.replies import ErrorReply, Reply
+from mypy_extensions import i64
+
+from kvnode.command import Command
+from kvnode.context import STILL_BLOCKED, Blocked
+from kvnode.session import Session
+
+if TYPE_CHECKING:
+    from kvnode.node import Node
+
+
+@final
+class Blocking:
+    """All sessions that wait, by key and by deadline."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._waiting: dict[tuple[int, bytes], dict[Session, None]] = {}
+        self._ready: dict[tuple[int, bytes], None] = {}
+        self._deadlines: list[tuple[int, int, Session, Blocked]] = []
+        self._tickets = 0
+        self.count = 0
+        self.unblocked: list[Session] = []
+
+    def park(self, session: Session, command: Command, argv: list[bytes], wait: Blocked) -> None:
+        """Make a session wait; its further requests wait with it."""
+        session.blocked = wait
+        self.count += 1
+        for key in wait.keys:
+            self._waiting.setdefault((session.keyspace.index, key), {})[session] = None
+        if wait.deadline_ms:
+            self._tickets += 1
+            heappush(self._deadlines, (wait.deadline_ms, self._tickets, session, wait))
+        self._node.update_listening()
+
+    def is_waited_for(self) -> bool:
+        """Return whether any session waits for a key."""
+        return bool(self._waiting)
+
+    def signal(self, heard: list[tuple[int, bytes, bytes]]) -> None:
+        """Note which of the changed keys somebody waits for."""
+        waiting = self._waiting
+        if not waiting:
+            return
+        for index, key, event in heard:
+            if event == b"swapdb":
+                for place in waiting:
+                    if place[0] == index:
+                        self._ready[place] = None
+            elif (index, key) in waiting:
+                self._ready[(index, key)] = None
+
+    def serve_ready(self) -> None:
+        """Serve the sessions whose keys are ready."""
+        while self._ready:
+            place = next(iter(self._ready))
+            del self._ready[place]
+            keyspace = self._node.dataset.databases[place[0]]
+            for session in list(self._waiting.get(place, ())):
+                if not keyspace.contains(place[1]):
+                    break
+                self._serve(session, place[1])
+
+    def _serve(self, session: Session, key: bytes) -> None:
+        wait = session.blocked
+        if wait is None:
+            return
+        node = self._node
+        node.ctx.enter(session, session.keyspace)
+        reply: Reply
+        try:
+            reply = wait.serve(node.ctx, key)
+        except ReplyError as error:
+            reply = ErrorReply(error.message)
+        if reply is STILL_BLOCKED:
+            return
+        node.dispatcher.settle(session)
+        self._answer(session, reply)
+
+    def _answer(self, session: Session, reply: Reply) -> None:
+        self.forget(session)
+        session.send(reply)
+        self.unblocked.append(session)
+
+    def forget(self, session: Session) -> None:
+        """Take a session out: it was served, timed out, or is gone."""
+        wait = session.blocked
+        if wait is None:
+            return
+        session.blocked = None
+        self.count -= 1
+        for key in wait.keys:
+            place = (session.keyspace.index, key)
+            sessions = self._waiting.get(place)
+            if sessions is not None:
+                sessions.pop(session, None)
+                if not sessions:
+                    del self._waiting[place]
+        self._node.update_listening()
+
+    def unblock(self, session: Session, with_error: bool) -> bool:
+        """End a session's wait for CLIENT UNBLOCK; return whether it waited."""
+        wait = session.blocked
+        if wait is None:
+            return False
+        self._answer(session, ErrorReply(errors.UNBLOCKED) if with_error else wait.on_timeout)
+        return True
+
+    def next_deadline(self) -> i64:
+        """Return when the next wait ends, in ms since the epoch; 0 for never."""
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][2].blocked is not deadlines[0][3]:
+            heappop(deadlines)
+        return deadlines[0][0] if deadlines else 0
+
+    def time_out(self, now_ms: i64) -> None:
+        """Answer the sessions whose deadline has passed."""
+        while True:
+            first = self.next_deadline()
+            if first == 0 or first > now_ms:
+                return
+            _, _, session, wait = heappop(self._deadlines)
+            self._answer(session, wait.on_timeout)

@@ -1,0 +1,5 @@
+"""The command handlers, one module per command group; importing this package fills the table."""
+
+from kvnode.commands import connection, strings
+
+__all__ = ["connection", "strings"]

@@ -1,0 +1,1 @@
+"""Handles over the stored forms of the container types."""

@@ -1,0 +1,52 @@
+"""CLIENT PAUSE: sessions whose commands have to wait until a time, and then go on in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from mypy_extensions import i64
+
+from kvnode.dispatch import PAUSED_ALL, PAUSED_WRITES
+from kvnode.session import Session
+
+if TYPE_CHECKING:
+    from kvnode.node import Node
+
+
+@final
+class Pause:
+    """Whether the node pauses its clients, and which sessions it stopped."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._parked: list[Session] = []
+        self.until_ms: i64 = 0
+
+    def begin(self, until_ms: i64, writes_only: bool) -> None:
+        """Pause; a pause that is on is only made longer and stricter."""
+        dispatcher = self._node.dispatcher
+        self.until_ms = max(self.until_ms, until_ms)
+        dispatcher.gate |= PAUSED_WRITES if writes_only else PAUSED_ALL
+        self._node.dataset.expires_keys = False
+
+    def park(self, session: Session, argv: list[bytes]) -> None:
+        """Stop a session at this request."""
+        session.paused = True
+        session.parked = argv
+        self._parked.append(session)
+
+    def end(self) -> None:
+        """Let everybody go on."""
+        self.until_ms = 0
+        self._node.dispatcher.gate &= ~(PAUSED_WRITES | PAUSED_ALL)
+        self._node.dataset.expires_keys = True
+        parked = self._parked
+        self._parked = []
+        for session in parked:
+            session.paused = False
+        self._node.blocking.unblocked.extend(parked)
+
+    def time_out(self, now_ms: i64) -> None:
+        """End the pause when its time is over."""
+        if 0 < self.until_ms <= now_ms:
+            self.end()

@@ -1,0 +1,105 @@
+"""Channels, patterns and shard channels, and who is subscribed to them."""
+
+from typing import Final, final
+
+from kvprotocol.replies import Push, ReplyWriter
+
+from kvnode.globs import matches
+from kvnode.session import SUBSCRIBER, Session
+
+_PROTOCOLS: Final = (2, 3)
+
+
+@final
+class PubSub:
+    """The subscriptions of all sessions."""
+
+    def __init__(self) -> None:
+        self.channels: dict[bytes, dict[Session, None]] = {}
+        self.patterns: dict[bytes, dict[Session, None]] = {}
+        self.shard_channels: dict[bytes, dict[Session, None]] = {}
+
+    def subscribe(self, session: Session, kind: bytes, channel: bytes) -> None:
+        """Add a subscription and confirm it; `kind` is the command's name."""
+        own, everyone = self._tables(session, kind)
+        if channel not in own:
+            own[channel] = None
+            everyone.setdefault(channel, {})[session] = None
+        session.send(Push([kind, channel, _count(session, kind)]))
+        if session.writer.protocol == 2:
+            session.gate |= SUBSCRIBER
+
+    def unsubscribe(self, session: Session, kind: bytes, channels: list[bytes]) -> None:
+        """End the named subscriptions, or all of the kind, and confirm each."""
+        own, _ = self._tables(session, kind)
+        names: list[bytes] = channels or list(own)
+        for channel in names:
+            self._drop(session, kind, channel)
+            session.send(Push([kind, channel, _count(session, kind)]))
+        if not names:
+            session.send(Push([kind, None, _count(session, kind)]))
+        if not session.is_subscribed():
+            session.gate &= ~SUBSCRIBER
+
+    def leave(self, session: Session) -> None:
+        """End all subscriptions of a session silently."""
+        for kind in (b"unsubscribe", b"punsubscribe", b"sunsubscribe"):
+            own, _ = self._tables(session, kind)
+            for channel in list(own):
+                self._drop(session, kind, channel)
+        session.gate &= ~SUBSCRIBER
+
+    def publish(self, channel: bytes, payload: bytes) -> int:
+        """Send a message to subscribers of the channel and of patterns; return how many got it."""
+        count = 0
+        receivers = self.channels.get(channel)
+        if receivers:
+            count += _send(receivers, Push([b"message", channel, payload]))
+        for pattern, receivers in self.patterns.items():
+            if matches(pattern, channel):
+                count += _send(receivers, Push([b"pmessage", pattern, channel, payload]))
+        return count
+
+    def publish_shard(self, channel: bytes, payload: bytes) -> int:
+        """Send a message to subscribers of a shard channel; return how many got it."""
+        receivers = self.shard_channels.get(channel)
+        return _send(receivers, Push([b"smessage", channel, payload])) if receivers else 0
+
+    def _drop(self, session: Session, kind: bytes, channel: bytes) -> None:
+        own, everyone = self._tables(session, kind)
+        if channel in own:
+            del own[channel]
+            sessions = everyone[channel]
+            del sessions[session]
+            if not sessions:
+                del everyone[channel]
+
+    def _tables(
+        self, session: Session, kind: bytes
+    ) -> tuple[dict[bytes, None], dict[bytes, dict[Session, None]]]:
+        if kind.startswith(b"p"):
+            return session.patterns, self.patterns
+        if kind.startswith(b"ss") or kind.startswith(b"sun"):
+            return session.shard_channels, self.shard_channels
+        return session.channels, self.channels
+
+
+def _count(session: Session, kind: bytes) -> int:
+    """Return the number that a confirmation carries: shard channels are counted apart."""
+    if kind.startswith(b"ss") or kind.startswith(b"sun"):
+        return len(session.shard_channels)
+    return len(session.channels) + len(session.patterns)
+
+
+def _send(receivers: dict[Session, None], message: Push) -> int:
+    """Encode a message once per protocol and hand it to every receiver."""
+    encoded: dict[int, bytes] = {}
+    for protocol in _PROTOCOLS:
+        writer = ReplyWriter(protocol)
+        writer.write(message)
+        encoded[protocol] = b"".join(writer.take_chunks())
+    for session in receivers:
+        if not session.closing:
+            session.writer.raw(encoded[int(session.writer.protocol)])
+            session.announce()
+    return len(receivers)

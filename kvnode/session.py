@@ -1,0 +1,197 @@
+"""One connection's state: what it asked for, what it may do, and its output in order.
+
+Sans-IO: `feed` takes the bytes of one read, runs what is complete in them, and leaves the replies in
+`writer`. Whoever owns the socket is told through `Outlet` that there is output, and takes it with
+`take_output`. A session can hold its output back: what was written up to `hold(ticket)`, and everything
+behind it, waits in order until `release(ticket)`; so replies can wait for a log or for followers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, final
+
+from kvprotocol.errors import ProtocolError
+from kvprotocol.replies import Reply, ReplyWriter
+from kvprotocol.requests import RequestParser
+from mypy_extensions import i64, mypyc_attr
+
+from kvnode.command import Command
+
+if TYPE_CHECKING:
+    from kvnode.context import Blocked
+    from kvnode.dispatch import Dispatcher
+    from kvnode.keyspace import Keyspace
+
+# Why a session's commands take the careful way: one test of `gate` on the hot path.
+UNAUTHENTICATED: Final = 1 << 0
+IN_MULTI: Final = 1 << 1
+SUBSCRIBER: Final = 1 << 2  # only under RESP2, where it restricts the commands
+REPLY_OFF: Final = 1 << 3
+REPLY_SKIP: Final = 1 << 4
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Outlet:
+    """The side of a connection that a session sees; a test or an embedding process subclasses it."""
+
+    def ready(self) -> None:
+        """Be told that the session has output."""
+
+    def close(self) -> None:
+        """End the connection once its output is written."""
+
+    def unsent_bytes(self) -> int:
+        """Return how much output was taken and is not yet with the kernel."""
+        return 0
+
+
+@final
+class Transaction:
+    """The commands that a session queued since MULTI; `failed` makes EXEC refuse them."""
+
+    def __init__(self) -> None:
+        self.queued: list[tuple[Command, list[bytes]]] = []
+        self.failed = False
+        self.flags: i64 = 0
+        self.bytes: i64 = 0
+
+    def add(self, command: Command, argv: list[bytes]) -> None:
+        """Queue a command."""
+        self.queued.append((command, argv))
+        self.flags |= command.flags
+        for word in argv:
+            self.bytes += len(word)
+
+
+@final
+class Session:
+    """One client of the node."""
+
+    def __init__(
+        self, number: int, dispatcher: Dispatcher, keyspace: Keyspace, outlet: Outlet, now: float
+    ) -> None:
+        self.number = number
+        self.dispatcher = dispatcher
+        self.keyspace = keyspace
+        self.outlet = outlet
+        self.parser = RequestParser()
+        self.writer = ReplyWriter(2)
+        self.gate: i64 = 0
+        self.transaction: Transaction | None = None
+        self.watched: dict[tuple[int, bytes], bool] = {}  # whether the key was there
+        self.watch_broken = False
+        self.blocked: Blocked | None = None
+        self.paused = False
+        self.parked: list[bytes] | None = None  # the request that CLIENT PAUSE stopped
+        self.channels: dict[bytes, None] = {}
+        self.patterns: dict[bytes, None] = {}
+        self.shard_channels: dict[bytes, None] = {}
+        self.monitor = False
+        self.closing = False
+        self.closed = False
+        self.user = b"default"
+        self.name = b""
+        self.library_name = b""
+        self.library_version = b""
+        self.no_evict = False
+        self.no_touch = False
+        self.peer = b""
+        self.local = b""
+        self.descriptor = -1
+        self.is_unix = False
+        self.created = now
+        self.last_active = now
+        self.last_command: Command | None = None
+        self.commands: i64 = 0
+        self.input_bytes: i64 = 0
+        self.output_bytes: i64 = 0
+        self.over_soft_limit_since = 0.0
+        self._announced = False
+        self._finished: list[bytes] = []
+        self._finished_bytes: i64 = 0
+        self._held: deque[tuple[int, list[bytes]]] = deque()
+        self._held_bytes: i64 = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take one read and run the requests that are complete."""
+        if self.closing:
+            return
+        self.input_bytes += len(data)
+        self.parser.feed(data)
+        self.run()
+
+    def run(self) -> None:
+        """Run the requests that were fed, as far as the session may go on."""
+        if self.blocked is None and not self.paused and not self.closing:
+            try:
+                self.dispatcher.serve(self)
+            except ProtocolError as error:
+                self.dispatcher.protocol_error(self, error)
+            self.dispatcher.run_unblocked()
+        if self.writer.size():
+            self.announce()
+
+    def send(self, reply: Reply) -> None:
+        """Write a reply or a push outside of the session's own commands."""
+        if not self.closing:
+            self.writer.write(reply)
+            self.announce()
+
+    def announce(self) -> None:
+        """Tell the outlet once that there is output."""
+        if not self._announced:
+            self._announced = True
+            self.outlet.ready()
+
+    def finish(self) -> None:
+        """End the connection after the output so far; further input is ignored."""
+        if not self.closing:
+            self.closing = True
+            self.outlet.close()
+
+    def pending_bytes(self) -> i64:
+        """Return the size of all output that is not yet with the kernel."""
+        return (
+            self.writer.size()
+            + self._held_bytes
+            + self._finished_bytes
+            + self.outlet.unsent_bytes()
+        )
+
+    def is_subscribed(self) -> bool:
+        """Return whether the session has any subscription."""
+        return bool(self.channels or self.patterns or self.shard_channels)
+
+    def hold(self, ticket: int) -> None:
+        """Make the output written so far, and whatever follows it, wait for `ticket`; they grow."""
+        chunks = self.writer.take_chunks()
+        for chunk in chunks:
+            self._held_bytes += len(chunk)
+        self._held.append((ticket, chunks))
+
+    def release(self, ticket: int) -> None:
+        """Let go of the output that waits for tickets up to this one."""
+        held = self._held
+        while held and held[0][0] <= ticket:
+            chunks = held.popleft()[1]
+            self._finished.extend(chunks)
+            for chunk in chunks:
+                self._held_bytes -= len(chunk)
+                self._finished_bytes += len(chunk)
+        if self._finished or (not held and self.writer.size()):
+            self.announce()
+
+    def take_output(self) -> list[bytes]:
+        """Return the output that may go out now, in order, and forget it."""
+        self._announced = False
+        if self._held:
+            chunks = self._finished
+        elif self._finished:
+            chunks = self._finished
+            chunks.extend(self.writer.take_chunks())
+        else:
+            return self.writer.take_chunks()
+        self._finished = []
+        self._finished_bytes = 0
+        return chunks

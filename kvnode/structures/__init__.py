@@ -1,0 +1,1 @@
+"""Data structures under the datatypes: packed bytes and tables with parallel columns."""

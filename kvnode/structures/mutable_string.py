@@ -1,0 +1,35 @@
+"""A string that is changed in place: appended to, or written at an offset.
+
+One key growing to 1 MB by APPEND costs 100 ns an append in a bytearray against 11 us in bytes. The
+buffer never leaves this object: a reply takes a copy, because a bytearray that is exported (to a
+socket that waits) cannot be resized.
+"""
+
+from typing import final
+
+from mypy_extensions import i64, mypyc_attr
+
+from kvnode.structures.container import Container
+
+
+@final
+@mypyc_attr(acyclic=True)
+class MutableString(Container):
+    """A bytearray that counts its memory."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.data = bytearray(data)
+        self.measure()
+
+    def measure(self) -> None:
+        """Book the size after a change of `data`."""
+        length: i64 = len(self.data)
+        self.memory = 112 + length + (length >> 3)
+
+    def count(self) -> i64:
+        return 1
+
+    def discard(self, elements: i64) -> i64:
+        self.data = bytearray()
+        return 1

@@ -1,0 +1,1 @@
+"""The wire protocol: requests, replies, numbers, error texts, hash slots."""

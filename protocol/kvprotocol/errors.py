@@ -1,0 +1,81 @@
+"""Wire errors: the exception a handler raises and the one table of error texts.
+
+The first word of a text is the code that clients branch on; the rest is what Redis 7.0 says, because
+clients and test suites parse it. Texts with a `%s` are filled by the caller through `ReplyError`.
+"""
+
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+
+@mypyc_attr(native_class=False)
+class ReplyError(Exception):
+    """An error reply; `message` is the whole line without the leading minus."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@mypyc_attr(native_class=False)
+class WrongType(ReplyError):
+    """The key holds another data type than the command works on."""
+
+    def __init__(self) -> None:
+        super().__init__(WRONGTYPE)
+
+
+@mypyc_attr(native_class=False)
+class ProtocolError(Exception):
+    """The peer broke the protocol: it gets this text, then the connection is closed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+WRONGTYPE: Final = "WRONGTYPE Operation against a key holding the wrong kind of value"
+SYNTAX: Final = "ERR syntax error"
+NOT_AN_INTEGER: Final = "ERR value is not an integer or out of range"
+NOT_A_FLOAT: Final = "ERR value is not a valid float"
+MIN_MAX_NOT_FLOAT: Final = "ERR min or max is not a float"
+MIN_MAX_NOT_LEX: Final = "ERR min or max not valid string range item"
+OVERFLOW: Final = "ERR increment or decrement would overflow"
+NAN_OR_INFINITY: Final = "ERR increment would produce NaN or Infinity"
+SCORE_NAN: Final = "ERR resulting score is not a number (NaN)"
+NO_SUCH_KEY: Final = "ERR no such key"
+INDEX_OUT_OF_RANGE: Final = "ERR index out of range"
+VALUE_OUT_OF_RANGE: Final = "ERR value is out of range"
+MUST_BE_POSITIVE: Final = "ERR value is out of range, must be positive"
+OFFSET_OUT_OF_RANGE: Final = "ERR offset is out of range"
+STRING_TOO_LONG: Final = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+INVALID_CURSOR: Final = "ERR invalid cursor"
+TIMEOUT_NOT_INTEGER: Final = "ERR timeout is not an integer or out of range"
+TIMEOUT_NOT_FLOAT: Final = "ERR timeout is not a float or out of range"
+TIMEOUT_NEGATIVE: Final = "ERR timeout is negative"
+TIMEOUT_OUT_OF_RANGE: Final = "ERR timeout is out of range"
+WRONG_ARITY: Final = "ERR wrong number of arguments for '%s' command"
+INVALID_EXPIRE: Final = "ERR invalid expire time in '%s' command"
+DB_INDEX_OUT_OF_RANGE: Final = "ERR DB index is out of range"
+INVALID_DB_INDEX: Final = "ERR invalid DB index"
+UNKNOWN_SUBCOMMAND: Final = "ERR unknown subcommand '%s'. Try %s HELP."
+NESTED_MULTI: Final = "ERR MULTI calls can not be nested"
+EXEC_WITHOUT_MULTI: Final = "ERR EXEC without MULTI"
+DISCARD_WITHOUT_MULTI: Final = "ERR DISCARD without MULTI"
+WATCH_INSIDE_MULTI: Final = "ERR WATCH inside MULTI is not allowed"
+EXEC_ABORTED: Final = "EXECABORT Transaction discarded because of previous errors."
+NOT_IN_MULTI: Final = "ERR Command not allowed inside a transaction"
+OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."
+NO_AUTH: Final = "NOAUTH Authentication required."
+WRONG_PASS: Final = "WRONGPASS invalid username-password pair or user is disabled."
+NO_PROTO: Final = "NOPROTO unsupported protocol version"
+LOADING: Final = "LOADING kvnode is loading the dataset in memory"
+BUSY_SCRIPT: Final = "BUSY kvnode is busy running a script. Wait for it or end it with SCRIPT KILL."
+MAX_CLIENTS: Final = "ERR max number of clients reached"
+UNBLOCKED: Final = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+CLUSTER_DISABLED: Final = "ERR This instance has cluster support disabled"
+PROTECTED_MODE: Final = (
+    "DENIED kvnode runs in protected mode: it has no password and accepts loopback connections only."
+    " To serve other machines set a password (requirepass) or turn protected-mode off."
+)

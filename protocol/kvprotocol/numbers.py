@@ -1,0 +1,87 @@
+"""Integers and floats as Redis reads and prints them.
+
+Redis accepts an integer only in its canonical text (no sign but a minus, no leading zero, no space),
+and prints a double with up to 17 significant digits (`%.17g`), in integer form where it is one.
+"""
+
+import math
+from typing import Final
+
+from mypy_extensions import i64
+
+I64_MIN: Final = -(2**63)
+I64_MAX: Final = 2**63 - 1
+
+
+def parse_int(text: bytes) -> int | None:
+    """Return the canonical signed 64-bit integer that `text` spells, else None."""
+    length: i64 = len(text)
+    if length == 0 or length > 20:
+        return None
+    i: i64 = 0
+    negative = text[0] == 45  # "-"
+    if negative:
+        i = 1
+        if length == 1:
+            return None
+    first = text[i]
+    if first == 48:  # "0"
+        return 0 if length == 1 else None
+    value: i64 = 0
+    if length - i <= 18:
+        while i < length:
+            digit: i64 = text[i] - 48
+            if digit < 0 or digit > 9:
+                return None
+            value = value * 10 + digit
+            i += 1
+        return -value if negative else value
+    return _parse_long(text, i)
+
+
+def _parse_long(text: bytes, start: i64) -> int | None:
+    """Return the value of a text with 19 digits or more, which may not fit 64 bits."""
+    if not text[start:].isdigit():
+        return None
+    value = int(text)
+    return value if I64_MIN <= value <= I64_MAX else None
+
+
+def parse_float(text: bytes) -> float | None:
+    """Return the float that `text` spells as C's strtod reads it, without NaN; else None."""
+    if not text or len(text) > 255:
+        return None
+    first = text[0]
+    if first in b" \t\n\v\f\r" or text[-1] in b" \t\n\v\f\r_" or b"_" in text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = _parse_hex_float(text)
+    return None if math.isnan(value) else value
+
+
+def _parse_hex_float(text: bytes) -> float:
+    """Return the value of a C hexadecimal float (`0x1p3`), NaN where it is none."""
+    body = text[1:] if text[0] in b"+-" else text
+    if not body[:2].lower() == b"0x":
+        return math.nan
+    try:
+        return float.fromhex(text.decode("ascii"))
+    except (ValueError, OverflowError, UnicodeDecodeError):
+        return math.nan
+
+
+def format_double(value: float) -> bytes:
+    """Return `value` as Redis 7.0 prints a double: integer form where exact, else `%.17g`."""
+    if value != value:
+        return b"nan"
+    if value == math.inf:
+        return b"inf"
+    if value == -math.inf:
+        return b"-inf"
+    if -4503599627370496.0 < value < 4503599627370496.0 and value == int(value):
+        if value == 0.0:
+            return b"-0" if math.copysign(1.0, value) < 0 else b"0"
+        return b"%d" % int(value)
+    return b"%.17g" % value
