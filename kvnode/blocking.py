@@ -9,14 +9,14 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, final
 
-from kvprotocol import errors
-from kvprotocol.errors import ReplyError
-from kvprotocol.replies import ErrorReply, Reply
 from mypy_extensions import i64
 
 from kvnode.command import Command
 from kvnode.context import STILL_BLOCKED, Blocked
 from kvnode.session import Session
+from kvprotocol import errors
+from kvprotocol.errors import ReplyError
+from kvprotocol.replies import ErrorReply, Reply
 
 if TYPE_CHECKING:
     from kvnode.node import Node

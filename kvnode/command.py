@@ -10,11 +10,11 @@ native fields for the dispatcher, and that node's statistics.
 from collections.abc import Callable
 from typing import Final, TypeAlias, final
 
-from kvprotocol.replies import Reply
 from librt.vecs import vec
 from mypy_extensions import i64
 
 from kvnode.context import Context
+from kvprotocol.replies import Reply
 
 Handler: TypeAlias = Callable[[Context, list[bytes]], Reply]
 
@@ -103,7 +103,7 @@ def key(first: int, last: int, step: int, flags: str) -> KeySpec:
 
 @final
 class Card:
-    """One command or subcommand as declared; `name` is in capitals, "CLIENT INFO" for a subcommand."""
+    """One command or subcommand ("CLIENT INFO") as declared; `name` is in capitals."""
 
     def __init__(self, name: str, arity: int, flags: int, handler: Handler) -> None:
         self.name = name

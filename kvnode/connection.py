@@ -1,12 +1,14 @@
 """A session on an asyncio transport: reads go in, and the writes of a loop round go out together.
 
-The connection is a plain class with the methods of an asyncio protocol, so that it compiles; the loop
-calls it by name. Output is not written when it arises: all connections that have some are flushed once
-at the end of the loop's round. With 50 clients that halves the time in write(2) at a pipeline of 16
-(0.53 to 0.41 us of system time a request), because a round's replies are few and large.
+The connection is a plain class with the methods of an asyncio protocol, so that it compiles; the
+loop calls it by name. Output is not written when it arises: all connections that have some are
+flushed once at the end of the loop's round. With 50 clients that halves the time in write(2) at a
+pipeline of 16 (0.53 to 0.41 us of system time a request), because a round's replies are few and
+large.
 
-Back-pressure: a peer that does not read its replies is not read from, so its output is bounded by what
-it had asked for; output that others cause (pub/sub, MONITOR) is bounded by the output buffer limits.
+Back-pressure: a peer that does not read its replies is not read from, so its output is bounded by
+what it had asked for; output that others cause (pub/sub, MONITOR) is bounded by the output buffer
+limits.
 """
 
 from __future__ import annotations

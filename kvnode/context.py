@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, final
 
-from kvprotocol.replies import Reply
 from librt.random import Random
 from librt.time import time
 from mypy_extensions import i64, mypyc_attr
+
+from kvprotocol.replies import Reply
 
 if TYPE_CHECKING:
     from kvnode.keyspace import Keyspace

@@ -1,8 +1,9 @@
 """From argv to reply: look the command up, admit it, run it, and see to what its changes entail.
 
-`serve` is the hot loop. A session or a node in an ordinary state passes one test (`gate`); whatever is
-out of the ordinary (not authenticated, inside MULTI, subscribed under RESP2, replies off, monitors, a
-pause, a memory limit) sets a bit in one of the two gates and takes `_admit`, which may be slow.
+`serve` is the hot loop. A session or a node in an ordinary state passes one test (`gate`); whatever
+is out of the ordinary (not authenticated, inside MULTI, subscribed under RESP2, replies off,
+monitors, a pause, a memory limit) sets a bit in one of the two gates and takes `_admit`, which may
+be slow.
 
 There is one clock read per command: the end of one is the begin of the next.
 """
@@ -11,9 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
 
-from kvprotocol import errors
-from kvprotocol.errors import ProtocolError, ReplyError
-from kvprotocol.replies import NO_REPLY, QUEUED, ErrorReply, Reply
 from mypy_extensions import i64, mypyc_attr
 
 from kvnode.command import (
@@ -36,6 +34,9 @@ from kvnode.session import (
     Session,
 )
 from kvnode.stats import record_duration
+from kvprotocol import errors
+from kvprotocol.errors import ProtocolError, ReplyError
+from kvprotocol.replies import NO_REPLY, QUEUED, ErrorReply, Reply
 
 if TYPE_CHECKING:
     from kvnode.node import Node
@@ -60,9 +61,7 @@ _ALLOWED_IN_SUBSCRIBER_MODE: Final = frozenset(
         b"reset",
     )
 )
-_NOT_QUEUED: Final = frozenset(
-    (b"exec", b"discard", b"multi", b"watch", b"quit", b"reset")
-)
+_NOT_QUEUED: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
 _SHOWN_ARGUMENT_BYTES: Final = 128
 
 
@@ -271,7 +270,7 @@ class Dispatcher:
             session.writer.write(reply)
 
     def execute_queued(self, session: Session) -> list[Reply]:
-        """Run a transaction's commands as one block; the dispatcher of EXEC itself records effects."""
+        """Run a transaction's commands as one block; the effects are recorded with EXEC's."""
         transaction = session.transaction
         assert transaction is not None
         ctx = self.ctx

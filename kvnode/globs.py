@@ -1,4 +1,4 @@
-"""Redis's glob patterns: `*`, `?`, `[a-z]`, `[^a]` and a backslash for the next byte as it stands."""
+"""Redis's glob patterns: `*`, `?`, `[a-z]`, `[^a]`, a backslash before a byte to take as it is."""
 
 from mypy_extensions import i64
 

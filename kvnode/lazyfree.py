@@ -1,8 +1,8 @@
 """Freeing large values in slices.
 
 Dropping the last reference to a container of millions of elements, or to the slot dicts of a large
-database, is a pause of hundreds of milliseconds with the interpreter held. What is let go of here is
-taken apart some thousand elements with each tick instead.
+database, is a pause of hundreds of milliseconds with the interpreter held. What is let go of here
+is taken apart some thousand elements with each tick instead.
 """
 
 from typing import Final, final

@@ -19,6 +19,8 @@ class Log:
 
     def set_level(self, level: str) -> None:
         """Change the level, one of LEVELS; ValueError for anything else."""
+        if level not in LEVELS:
+            raise ValueError(f"{level!r} is no log level")
         self._lowest = LEVELS.index(level)
 
     def debug(self, event: str, **fields: object) -> None:

@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from kvprotocol.replies import Simple
-
 from kvnode.command import SKIP_MONITOR, Command
 from kvnode.session import Session
+from kvprotocol.replies import Simple
 
 _ESCAPED: Final = {
     0x5C: b"\\\\",

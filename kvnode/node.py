@@ -1,14 +1,14 @@
 """The engine as a whole, without a socket and without a loop.
 
-A server, a simulator or an embedding process makes a `Node`, gives it connections with `connect`, bytes
-through `Session.feed`, and the time through `tick`. Everything the node holds hangs on this object.
+A server, a simulator or an embedding process makes a `Node`, gives it connections with `connect`,
+bytes through `Session.feed`, and the time through `tick`. Everything the node holds hangs on this
+object.
 """
 
 from __future__ import annotations
 
 from typing import Final, final
 
-from kvprotocol import errors
 from librt.random import Random
 from mypy_extensions import i64
 
@@ -26,6 +26,7 @@ from kvnode.session import UNAUTHENTICATED, Outlet, Session
 from kvnode.slowlog import LatencyMonitor, SlowLog
 from kvnode.stats import Stats
 from kvnode.transactions import Watching
+from kvprotocol import errors
 
 TICK_SECONDS: Final = 0.1
 _BUSY_TICK_SECONDS: Final = 0.01  # while something is being freed in slices

@@ -2,10 +2,9 @@
 
 from typing import Final, final
 
-from kvprotocol.replies import Push, ReplyWriter
-
 from kvnode.globs import matches
 from kvnode.session import SUBSCRIBER, Session
+from kvprotocol.replies import Push, ReplyWriter
 
 _PROTOCOLS: Final = (2, 3)
 

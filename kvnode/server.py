@@ -1,4 +1,4 @@
-"""The node on sockets: listeners, the loop, the timer, signals. The only module that knows asyncio."""
+"""The node on sockets: listeners, loop, timer, signals. The only module that knows asyncio."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
-from kvprotocol import requests
-
 from kvnode import __version__
 from kvnode.config import Config
 from kvnode.connection import Connection, FlushRound
 from kvnode.context import Clock
 from kvnode.logs import Log
 from kvnode.node import Node
+from kvprotocol import requests
 
 if TYPE_CHECKING:
     new_event_loop = asyncio.new_event_loop
@@ -34,7 +33,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def run(config: Config, log: Log) -> int:
-    """Serve until SHUTDOWN or a signal; return the exit status. Raises OSError when a port is taken."""
+    """Serve until SHUTDOWN or a signal; return the exit status. OSError: a port is taken."""
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -168,7 +167,7 @@ def listening_socket(host: str, port: int, backlog: int) -> socket.socket:
 
 
 def collect_young() -> None:
-    """Collect what the rare paths left in cycles, then exempt all that lives from later collections.
+    """Collect what the rare paths left in cycles; exempt all that lives from later collections.
 
     The command path makes no cycles, so automatic collections are off: a full one over millions of
     values is a pause of more than 100 ms, and `freeze` keeps this one from ever looking at them.

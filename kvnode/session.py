@@ -1,9 +1,10 @@
 """One connection's state: what it asked for, what it may do, and its output in order.
 
-Sans-IO: `feed` takes the bytes of one read, runs what is complete in them, and leaves the replies in
-`writer`. Whoever owns the socket is told through `Outlet` that there is output, and takes it with
-`take_output`. A session can hold its output back: what was written up to `hold(ticket)`, and everything
-behind it, waits in order until `release(ticket)`; so replies can wait for a log or for followers.
+Sans-IO: `feed` takes the bytes of one read, runs what is complete in them, and leaves the replies
+in `writer`. Whoever owns the socket is told through `Outlet` that there is output, and takes it
+with `take_output`. A session can hold its output back: what was written up to `hold(ticket)`, and
+everything behind it, waits in order until `release(ticket)`; so replies can wait for a log or for
+followers.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, final
 
-from kvprotocol.errors import ProtocolError
-from kvprotocol.replies import Reply, ReplyWriter
-from kvprotocol.requests import RequestParser
 from mypy_extensions import i64, mypyc_attr
 
 from kvnode.command import Command
+from kvprotocol.errors import ProtocolError
+from kvprotocol.replies import Reply, ReplyWriter
+from kvprotocol.requests import RequestParser
 
 if TYPE_CHECKING:
     from kvnode.context import Blocked
@@ -33,7 +34,7 @@ REPLY_SKIP: Final = 1 << 4
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Outlet:
-    """The side of a connection that a session sees; a test or an embedding process subclasses it."""
+    """The side of a connection that a session sees; embedding code subclasses it."""
 
     def ready(self) -> None:
         """Be told that the session has output."""

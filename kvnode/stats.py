@@ -1,4 +1,4 @@
-"""Counters and latency figures of one node; plain numbers on the hot path, rendered when asked for."""
+"""Counters and latency figures of one node: plain numbers, rendered when asked for."""
 
 from typing import Final, final
 
@@ -27,7 +27,7 @@ def bucket_of(nanoseconds: i64) -> i64:
 def bucket_upper_ns(bucket: i64) -> i64:
     """Return the largest duration in nanoseconds that falls into a bucket."""
     exponent = bucket >> _STEP_BITS
-    return ((((bucket & 7) + 9) << exponent)) - 1
+    return (((bucket & 7) + 9) << exponent) - 1
 
 
 _FAST_BUCKETS: Final = vec[i64]([bucket_of(i64(n << _FAST_SHIFT)) for n in range(_FAST_SIZE)])

@@ -1,5 +1,5 @@
 """The command handlers, one module per command group; importing this package fills the table."""
 
-from kvnode.commands import connection, strings
+from kvnode.commands import connection, string_parts, strings
 
-__all__ = ["connection", "strings"]
+__all__ = ["connection", "string_parts", "strings"]

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from kvprotocol import errors
-from kvprotocol.errors import ReplyError
-from kvprotocol.numbers import I64_MAX, parse_float, parse_int
 from mypy_extensions import i64
 
 from kvnode.context import Context
+from kvprotocol import errors
+from kvprotocol.errors import ReplyError
+from kvprotocol.numbers import I64_MAX, parse_float, parse_int
 
 _TIMEOUT_SECONDS_MAX: Final = 9223372036854775.0
 

@@ -1,12 +1,11 @@
 """The connection commands."""
 
-from kvprotocol import errors
-from kvprotocol.errors import ReplyError
-from kvprotocol.replies import PONG, Reply
-
 from kvnode.command import FAST, command
 from kvnode.context import Context
 from kvnode.session import SUBSCRIBER
+from kvprotocol import errors
+from kvprotocol.errors import ReplyError
+from kvprotocol.replies import PONG, Reply
 
 
 @command(

@@ -2,28 +2,20 @@
 
 from typing import Final
 
-from kvprotocol import errors
-from kvprotocol.errors import ReplyError
-from kvprotocol.long_double import add_decimals
-from kvprotocol.numbers import I64_MAX, I64_MIN, parse_float
-from kvprotocol.replies import OK, Pairs, Reply
 from mypy_extensions import i64
 
 from kvnode.command import DENYOOM, FAST, READONLY, WRITE, command, key
 from kvnode.commands.arguments import deadline, integer
 from kvnode.context import Context
 from kvnode.datatypes.strings import length as string_length
-from kvnode.datatypes.strings import stored_form, text
-from kvnode.structures.mutable_string import MutableString
-from kvnode.structures.subsequence import longest_common
+from kvnode.datatypes.strings import stored_form, text, text_or_empty
+from kvprotocol import errors
+from kvprotocol.errors import ReplyError
+from kvprotocol.long_double import add, parse_long_double
+from kvprotocol.numbers import I64_MAX, I64_MIN
+from kvprotocol.replies import OK, Reply
 
 _NEVER: Final = -1
-
-
-def write_text(stored: object) -> bytes:
-    """Return the string in a stored form, empty for an absent one; raises WrongType."""
-    value = text(stored)
-    return b"" if value is None else value
 
 
 @command(
@@ -45,7 +37,7 @@ def get(ctx: Context, argv: list[bytes]) -> Reply:
 class SetOptions:
     """What stands behind the value in SET and behind the key in GETEX.
 
-    `deadline_ms` is _NEVER without an expire option.
+    `expire` is an expire option with its argument.
     """
 
     def __init__(self) -> None:
@@ -54,17 +46,22 @@ class SetOptions:
         self.get = False
         self.keep_deadline = False
         self.persist = False
-        self.deadline_ms: i64 = _NEVER
+        self.expire: tuple[bytes, bytes] | None = None
+
+    def deadline_ms(self, ctx: Context, name: str) -> i64:
+        """Return the deadline that the options ask for, _NEVER without one."""
+        if self.expire is None:
+            return _NEVER
+        unit_ms, is_absolute = _UNITS[self.expire[0]]
+        return deadline(ctx, self.expire[1], unit_ms, is_absolute, name)
 
 
 _UNITS: Final = {b"EX": (1000, False), b"PX": (1, False), b"EXAT": (1000, True), b"PXAT": (1, True)}
 
 
-def _read_options(ctx: Context, argv: list[bytes], start: int, name: str) -> SetOptions:
-    """Read the options from argv[start] on; `name` is the command's, for the error text."""
+def _read_options(argv: list[bytes], start: int, is_set: bool) -> SetOptions:
+    """Read the options of SET or GETEX from argv[start] on."""
     options = SetOptions()
-    expire: tuple[bytes, bytes] | None = None
-    is_set = name == "set"
     i = start
     while i < len(argv):
         word = argv[i].upper()
@@ -74,24 +71,21 @@ def _read_options(ctx: Context, argv: list[bytes], start: int, name: str) -> Set
             options.only_existing = True
         elif is_set and word == b"GET":
             options.get = True
-        elif is_set and word == b"KEEPTTL" and expire is None:
+        elif is_set and word == b"KEEPTTL" and options.expire is None:
             options.keep_deadline = True
-        elif not is_set and word == b"PERSIST" and expire is None:
+        elif not is_set and word == b"PERSIST" and options.expire is None:
             options.persist = True
         elif (
             word in _UNITS
             and i + 1 < len(argv)
             and not (options.keep_deadline or options.persist)
-            and (expire is None or expire[0] == word)
+            and (options.expire is None or options.expire[0] == word)
         ):
-            expire = (word, argv[i + 1])
+            options.expire = (word, argv[i + 1])
             i += 1
         else:
             raise ReplyError(errors.SYNTAX)
         i += 1
-    if expire is not None:
-        unit_ms, is_absolute = _UNITS[expire[0]]
-        options.deadline_ms = deadline(ctx, expire[1], unit_ms, is_absolute, name)
     return options
 
 
@@ -116,7 +110,8 @@ def set_(ctx: Context, argv: list[bytes]) -> Reply:
         keyspace.put(name, stored_form(argv[2]))
         keyspace.changed(name, b"set")
         return OK
-    options = _read_options(ctx, argv, 3, "set")
+    options = _read_options(argv, 3, True)
+    deadline_ms = options.deadline_ms(ctx, "set")
     reply: Reply = OK
     if options.get or options.only_new or options.only_existing:
         old = keyspace.read(name) if options.get else keyspace.peek(name)
@@ -124,7 +119,7 @@ def set_(ctx: Context, argv: list[bytes]) -> Reply:
             reply = text(old)
         if (options.only_new and old is not None) or (options.only_existing and old is None):
             return reply if options.get else None
-    _put(ctx, name, argv[2], options.deadline_ms, options.keep_deadline)
+    _put(ctx, name, argv[2], deadline_ms, options.keep_deadline)
     return reply
 
 
@@ -265,25 +260,26 @@ def getdel(ctx: Context, argv: list[bytes]) -> Reply:
 )
 def getex(ctx: Context, argv: list[bytes]) -> Reply:
     keyspace = ctx.keyspace
-    options = _read_options(ctx, argv, 2, "getex")
+    options = _read_options(argv, 2, False)
     name = argv[1]
     value = text(keyspace.read(name))
     if value is None:
         return None
+    deadline_ms = options.deadline_ms(ctx, "getex")
     if options.persist:
         if keyspace.persist(name):
             keyspace.changed(name, b"persist")
             ctx.effect(b"PERSIST", name)
-    elif options.deadline_ms != _NEVER:
+    elif deadline_ms != _NEVER:
         keyspace.for_write(name)
-        if options.deadline_ms <= ctx.now_ms:
+        if deadline_ms <= ctx.now_ms:
             keyspace.remove(name)
             keyspace.changed(name, b"del")
             ctx.effect(b"DEL", name)
         else:
-            keyspace.expire_at(name, options.deadline_ms)
+            keyspace.expire_at(name, deadline_ms)
             keyspace.changed(name, b"expire")
-            ctx.effect(b"PEXPIREAT", name, b"%d" % options.deadline_ms)
+            ctx.effect(b"PEXPIREAT", name, b"%d" % deadline_ms)
     return value
 
 
@@ -375,7 +371,7 @@ def _add(ctx: Context, name: bytes, amount: int) -> Reply:
     if isinstance(stored, int):
         value = stored
     elif stored is not None:
-        value = integer(write_text(stored))
+        value = integer(text_or_empty(stored))
     value += amount
     if value > I64_MAX or value < I64_MIN:
         raise ReplyError(errors.OVERFLOW)
@@ -468,9 +464,11 @@ def incrbyfloat(ctx: Context, argv: list[bytes]) -> Reply:
     old = text(keyspace.for_write(argv[1]))
     if old is None:
         old = b"0"
-    if parse_float(old) is None or parse_float(argv[2]) is None:
+    value = parse_long_double(old)
+    amount = parse_long_double(argv[2])
+    if value is None or amount is None:
         raise ReplyError(errors.NOT_A_FLOAT)
-    total = add_decimals(old, argv[2])
+    total = add(value, amount)
     if total is None:
         raise ReplyError(errors.NAN_OR_INFINITY)
     keyspace.store(argv[1], stored_form(total))
@@ -493,174 +491,3 @@ def incrbyfloat(ctx: Context, argv: list[bytes]) -> Reply:
 )
 def strlen(ctx: Context, argv: list[bytes]) -> Reply:
     return int(string_length(ctx.keyspace.read(argv[1])))
-
-
-def _check_length(ctx: Context, size: int) -> None:
-    if size > ctx.node.settings.proto_max_bulk_len:
-        raise ReplyError(errors.STRING_TOO_LONG)
-
-
-@command(
-    "APPEND",
-    arity=3,
-    flags=WRITE | DENYOOM | FAST,
-    keys=(key(1, 1, 1, "RW insert"),),
-    group="string",
-    acl="string",
-    since="2.0.0",
-    complexity="O(1) amortised, for a short appended value",
-    summary="Append to a key's string value, or set it.",
-    syntax="key:k#0 value",
-)
-def append(ctx: Context, argv: list[bytes]) -> Reply:
-    keyspace = ctx.keyspace
-    stored = keyspace.for_write(argv[1])
-    if stored is None:
-        keyspace.put(argv[1], stored_form(argv[2]))
-        size = len(argv[2])
-    else:
-        size = int(string_length(stored)) + len(argv[2])
-        _check_length(ctx, size)
-        mutable = stored if isinstance(stored, MutableString) else MutableString(write_text(stored))
-        mutable.data += argv[2]
-        mutable.measure()
-        keyspace.store(argv[1], mutable)
-    keyspace.changed(argv[1], b"append")
-    return size
-
-
-@command(
-    "SETRANGE",
-    arity=4,
-    flags=WRITE | DENYOOM,
-    keys=(key(1, 1, 1, "RW update"),),
-    group="string",
-    acl="string",
-    since="2.2.0",
-    complexity="O(N) with N bytes written",
-    summary="Overwrite part of a key's string value, padding with zero bytes.",
-    syntax="key:k#0 offset:i value",
-)
-def setrange(ctx: Context, argv: list[bytes]) -> Reply:
-    keyspace = ctx.keyspace
-    offset = integer(argv[2])
-    if offset < 0:
-        raise ReplyError(errors.OFFSET_OUT_OF_RANGE)
-    stored = keyspace.for_write(argv[1])
-    size = int(string_length(stored))
-    if not argv[3]:
-        return size
-    _check_length(ctx, offset + len(argv[3]))
-    mutable = stored if isinstance(stored, MutableString) else MutableString(write_text(stored))
-    if offset > size:
-        mutable.data += bytes(offset - size)
-    mutable.data[offset : offset + len(argv[3])] = argv[3]
-    mutable.measure()
-    keyspace.store(argv[1], mutable)
-    keyspace.changed(argv[1], b"setrange")
-    return len(mutable.data)
-
-
-@command(
-    "GETRANGE",
-    arity=4,
-    flags=READONLY,
-    keys=(key(1, 1, 1, "RO access"),),
-    group="string",
-    acl="string",
-    since="2.4.0",
-    complexity="O(N) with N bytes returned",
-    summary="Return part of a key's string value.",
-    syntax="key:k#0 start:i end:i",
-)
-def getrange(ctx: Context, argv: list[bytes]) -> Reply:
-    start = integer(argv[2])
-    stop = integer(argv[3])
-    value = write_text(ctx.keyspace.read(argv[1]))
-    if start < 0 and stop < 0 and start > stop:
-        return b""
-    start = max(start + len(value), 0) if start < 0 else start
-    stop = max(stop + len(value), 0) if stop < 0 else min(stop, len(value) - 1)
-    return value[start : stop + 1] if start <= stop else b""
-
-
-@command(
-    "SUBSTR",
-    arity=4,
-    flags=READONLY,
-    keys=(key(1, 1, 1, "RO access"),),
-    group="string",
-    acl="string",
-    since="1.0.0",
-    complexity="O(N) with N bytes returned",
-    summary="Return part of a key's string value (the former name of GETRANGE).",
-    syntax="key:k#0 start:i end:i",
-    replaced_by="`GETRANGE`",
-    deprecated_since="2.0.0",
-)
-def substr(ctx: Context, argv: list[bytes]) -> Reply:
-    return getrange(ctx, argv)
-
-
-@command(
-    "LCS",
-    arity=-3,
-    flags=READONLY,
-    keys=(key(1, 2, 1, "RO access"),),
-    group="string",
-    acl="string",
-    since="7.0.0",
-    complexity="O(N*M) with strings of N and M bytes",
-    summary="Return the longest common subsequence of two strings.",
-    syntax="key1:k#0 key2:k#0 [LEN] [IDX] [MINMATCHLEN len:i] [WITHMATCHLEN]",
-)
-def lcs(ctx: Context, argv: list[bytes]) -> Reply:
-    wants_length = False
-    wants_ranges = False
-    with_length = False
-    shortest = 0
-    i = 3
-    while i < len(argv):
-        word = argv[i].upper()
-        if word == b"IDX":
-            wants_ranges = True
-        elif word == b"LEN":
-            wants_length = True
-        elif word == b"WITHMATCHLEN":
-            with_length = True
-        elif word == b"MINMATCHLEN" and i + 1 < len(argv):
-            i += 1
-            shortest = max(integer(argv[i]), 0)
-        else:
-            raise ReplyError(errors.SYNTAX)
-        i += 1
-    if wants_length and wants_ranges:
-        raise ReplyError("ERR If you want both the length and indexes, please just use IDX.")
-    try:
-        a = write_text(ctx.keyspace.read(argv[1]))
-        b = write_text(ctx.keyspace.read(argv[2]))
-    except ReplyError:
-        raise ReplyError("ERR The specified keys must contain string values") from None
-    if (len(a) + 1) * (len(b) + 1) * 4 > ctx.node.settings.proto_max_bulk_len:
-        raise ReplyError(
-            "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
-        )
-    found = longest_common(a, b)
-    total = sum([int(match.size) for match in found])
-    if wants_length:
-        return total
-    if not wants_ranges:
-        return b"".join([a[match.first : match.first + match.size] for match in reversed(found)])
-    matches: list[Reply] = []
-    for match in found:
-        if match.size >= shortest:
-            row: list[Reply] = [_range(match.first, match.size), _range(match.second, match.size)]
-            if with_length:
-                row.append(int(match.size))
-            matches.append(row)
-    return Pairs([b"matches", matches, b"len", total])
-
-
-def _range(start: i64, size: i64) -> Reply:
-    """Return the first and the last position of a run."""
-    return [int(start), int(start + size - 1)]

@@ -204,8 +204,8 @@ class Addresses(Kind):
         return _joined(value)
 
     def rewrite(self, name: str, value: Value, default: Value) -> list[tuple[str, bool]]:
-        # Redis drops the line when the value is its default. Ours is another one (this machine only),
-        # and a file without the line would open a redis-server to everybody.
+        # Redis drops the line when the value is its default. Our default is another one (this
+        # machine only), and a file without the line would open a redis-server to everybody.
         return [(f"{name} {self.show(value)}" if value else f'{name} ""', value != default)]
 
 

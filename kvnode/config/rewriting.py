@@ -2,8 +2,8 @@
 
 Every line of the file that names a directive is a place. The directives' new lines fill the places
 of their own name in order; lines left over go to the end, below a marker; places left over become
-empty, and runs of empty lines are written as one. Statements (include, rename-command, loadmodule)
-stay as they are.
+empty, and runs of empty lines are written as one (at the end: as none). Statements (include,
+rename-command, loadmodule) stay as they are.
 """
 
 import os
@@ -56,6 +56,8 @@ def rewritten(
         for i in left_over:
             lines[i] = ""
     kept = [line for i, line in enumerate(lines) if line or i == 0 or lines[i - 1]]
+    while kept and not kept[-1]:
+        kept.pop()
     return "".join(line + "\n" for line in kept)
 
 

@@ -1,16 +1,16 @@
 """The stored forms of strings, and the only place that makes them.
 
-`int` for a canonical 64-bit integer, so that INCR neither parses nor prints; `bytes` otherwise. Bytes
-that begin like a packed collection's tag are kept in a `MutableString`, and so is a string that was
-appended to.
+`int` for a canonical 64-bit integer, so that INCR neither parses nor prints; `bytes` otherwise.
+Bytes that begin like a packed collection's tag are kept in a `MutableString`, and so is a string
+that was appended to.
 """
 
-from kvprotocol.errors import WrongType
-from kvprotocol.numbers import parse_int
 from mypy_extensions import i64
 
 from kvnode.datatypes.tags import TAG_MAX, TAG_MIN
 from kvnode.structures.mutable_string import MutableString
+from kvprotocol.errors import WrongType
+from kvprotocol.numbers import parse_int
 
 
 def stored_form(value: bytes) -> object:
@@ -41,6 +41,12 @@ def text(stored: object) -> bytes | None:
     if isinstance(stored, MutableString):
         return bytes(stored.data)
     raise WrongType()
+
+
+def text_or_empty(stored: object) -> bytes:
+    """Return the string in a stored form, empty for an absent one; raises WrongType."""
+    value = text(stored)
+    return b"" if value is None else value
 
 
 def is_string(stored: object) -> bool:

@@ -20,7 +20,6 @@ from librt.strings import BytesWriter
 from librt.vecs import append, vec
 from mypy_extensions import i64, mypyc_attr
 
-from kvnode.structures.container import Container
 from kvnode.structures.bulk_strings import (
     CRLF,
     LARGE_BYTES,
@@ -32,6 +31,7 @@ from kvnode.structures.bulk_strings import (
     matches,
     skip,
 )
+from kvnode.structures.container import Container
 
 NODE_ELEMENTS: Final = 128
 NODE_BYTES: Final = 8192

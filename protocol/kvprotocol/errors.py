@@ -1,7 +1,8 @@
 """Wire errors: the exception a handler raises and the one table of error texts.
 
-The first word of a text is the code that clients branch on; the rest is what Redis 7.0 says, because
-clients and test suites parse it. Texts with a `%s` are filled by the caller through `ReplyError`.
+The first word of a text is the code that clients branch on; the rest is what Redis 7.0 says,
+because clients and test suites parse it. Texts with a `%s` are filled by the caller through
+`ReplyError`.
 """
 
 from typing import Final
@@ -76,6 +77,6 @@ MAX_CLIENTS: Final = "ERR max number of clients reached"
 UNBLOCKED: Final = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 CLUSTER_DISABLED: Final = "ERR This instance has cluster support disabled"
 PROTECTED_MODE: Final = (
-    "DENIED kvnode runs in protected mode: it has no password and accepts loopback connections only."
-    " To serve other machines set a password (requirepass) or turn protected-mode off."
+    "DENIED kvnode runs in protected mode: it has no password and accepts loopback connections"
+    " only. To serve other machines set a password (requirepass) or turn protected-mode off."
 )

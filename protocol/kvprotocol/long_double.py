@@ -1,7 +1,7 @@
 """Sums of decimal texts in x87 extended precision, as INCRBYFLOAT and HINCRBYFLOAT add them.
 
-Redis parses, adds and prints with C's `long double` (64-bit mantissa on x86-64) and `%.17Lf`; a Python
-float would print 0.1 + 0.2 otherwise. A value is a pair (mantissa, exponent), value = m * 2**e with
+Redis parses, adds and prints with C's `long double` (64-bit mantissa on x86-64) and `%.17Lf`; a
+Python float would print 0.1 + 0.2 otherwise. A value is a pair (mantissa, exponent), m * 2**e with
 |m| < 2**64; every step rounds half to even, in plain integers.
 """
 
@@ -12,15 +12,38 @@ from kvprotocol.numbers import parse_float
 
 _MANTISSA_BITS: Final = 64
 _EXPONENT_MAX: Final = 16384
+_EXPONENT_MIN: Final = -16445  # of the smallest denormal
+_TEXT_BYTES_MAX: Final = 5120
 _DECIMAL: Final = re.compile(rb"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
 
 
-def add_decimals(first: bytes, second: bytes) -> bytes | None:
-    """Return the sum of two valid float texts as Redis stores it; None for NaN or infinity."""
-    a = _parse(first)
-    b = _parse(second)
-    if a is None or b is None:
+class LongDouble:
+    """A value m * 2**e; an infinity has no mantissa that counts."""
+
+    def __init__(self, mantissa: int, exponent: int, infinite: bool = False) -> None:
+        self.mantissa = mantissa
+        self.exponent = exponent
+        self.infinite = infinite
+
+
+def parse_long_double(text: bytes) -> LongDouble | None:
+    """Return the value of a float text; None for no float, NaN, and what has no representation."""
+    if not text or len(text) >= _TEXT_BYTES_MAX:
         return None
+    pair = _parse(text)
+    if pair is not None:
+        return LongDouble(pair[0], pair[1])
+    if text.lower().lstrip(b"+-") in (b"inf", b"infinity") and len(text) <= 9:
+        return LongDouble(0, 0, True)
+    return None
+
+
+def add(first: LongDouble, second: LongDouble) -> bytes | None:
+    """Return the sum as Redis stores it; None when it is infinite."""
+    if first.infinite or second.infinite:
+        return None
+    a = (first.mantissa, first.exponent)
+    b = (second.mantissa, second.exponent)
     exponent = min(a[1], b[1])
     total = (a[0] << (a[1] - exponent)) + (b[0] << (b[1] - exponent))
     if exponent >= 0:
@@ -32,20 +55,31 @@ def add_decimals(first: bytes, second: bytes) -> bytes | None:
 
 def _parse(text: bytes) -> tuple[int, int] | None:
     match = _DECIMAL.fullmatch(text)
-    if match is None:  # hexadecimal or an infinity
-        value = parse_float(text)
-        if value is None or value - value != 0.0:
-            return None
-        numerator, denominator = value.as_integer_ratio()
-        return _round(numerator, denominator)
+    if match is None:
+        return _parse_hexadecimal(text)
     sign, whole, fraction, power = match.groups(b"")
+    if not whole and not fraction:
+        return None
     exponent = int(power or b"0") - len(fraction)
-    digits = int(whole + fraction or b"0")
+    digits = int(whole + fraction)
+    if digits == 0:
+        return 0, 0
     if exponent > 5000 or exponent < -10000:
-        return None if digits and exponent > 0 else (0, 0)
+        return None
     if sign == b"-":
         digits = -digits
-    return _round(digits * 10**exponent, 1) if exponent >= 0 else _round(digits, 10**-exponent)
+    rounded = _round(digits * 10**exponent, 1) if exponent >= 0 else _round(digits, 10**-exponent)
+    if rounded is None or rounded[1] + _MANTISSA_BITS < _EXPONENT_MIN:
+        return None
+    return rounded
+
+
+def _parse_hexadecimal(text: bytes) -> tuple[int, int] | None:
+    value = parse_float(text)
+    if value is None or value - value != 0.0:
+        return None
+    numerator, denominator = value.as_integer_ratio()
+    return _round(numerator, denominator)
 
 
 def _round(numerator: int, denominator: int) -> tuple[int, int] | None:

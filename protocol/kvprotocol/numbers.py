@@ -1,7 +1,8 @@
 """Integers and floats as Redis reads and prints them.
 
-Redis accepts an integer only in its canonical text (no sign but a minus, no leading zero, no space),
-and prints a double with up to 17 significant digits (`%.17g`), in integer form where it is one.
+Redis accepts an integer only in its canonical text (no sign but a minus, no leading zero, no
+space), and prints a double with up to 17 significant digits (`%.17g`), in integer form where it is
+one.
 """
 
 import math
@@ -64,7 +65,7 @@ def parse_float(text: bytes) -> float | None:
 def _parse_hex_float(text: bytes) -> float:
     """Return the value of a C hexadecimal float (`0x1p3`), NaN where it is none."""
     body = text[1:] if text[0] in b"+-" else text
-    if not body[:2].lower() == b"0x":
+    if body[:2].lower() != b"0x":
         return math.nan
     try:
         return float.fromhex(text.decode("ascii"))

@@ -1,8 +1,9 @@
 """The request parser: bytes in, argv out; no socket, no clock.
 
-A request is a RESP array of bulk strings or an inline command line. A read that ends inside a request
-keeps its place (arguments so far, length of the announced bulk), so no byte is looked at twice; a bulk
-of more than 32 KiB that is not complete is collected as a list of reads and joined once.
+A request is a RESP array of bulk strings or an inline command line. A read that ends inside a
+request keeps its place (arguments so far, length of the announced bulk), so no byte is looked at
+twice; a bulk of more than 32 KiB that is not complete is collected as a list of reads and joined
+once.
 
 The loop over arguments is long on purpose: it is the hottest code of the node.
 """
@@ -26,7 +27,8 @@ class RequestParser:
     """Splits one connection's byte stream into requests.
 
     `bulk_bytes_max` follows the configuration; `trusted` is False until the peer authenticated, and
-    then keeps requests small. After `next()` returned an argv, `data[begin:position]` are its bytes.
+    then keeps requests small. After `next()` returned an argv, `data[begin:position]` are its
+    bytes.
     """
 
     def __init__(self) -> None:
@@ -200,18 +202,41 @@ class RequestParser:
     def _inline(self) -> list[bytes] | None:
         """Return the words of an inline command line."""
         data = self.data
+        end: i64 = len(data)
+        words: list[bytes] = []
+        position = self.position
+        start = position
+        while position < end:
+            byte: i64 = data[position]
+            if byte == 10:
+                stop = position
+                if stop > start and data[stop - 1] == 13:
+                    stop -= 1
+                if stop > start:
+                    words.append(data[start:stop])
+                self.position = position + 1
+                return words
+            if byte == 32:
+                if position > start:
+                    words.append(data[start:position])
+                start = position + 1
+            elif byte == 34 or byte == 39 or (byte < 32 and byte != 13):
+                return self._inline_with_quotes()
+            position += 1
+        if end - self.position > LINE_BYTES_MAX:
+            raise ProtocolError("Protocol error: too big inline request")
+        return None
+
+    def _inline_with_quotes(self) -> list[bytes] | None:
+        """Return the words of a line that has more in it than words and spaces."""
+        data = self.data
         newline: i64 = data.find(b"\n", self.position)
         if newline < 0:
             if len(data) - self.position > LINE_BYTES_MAX:
                 raise ProtocolError("Protocol error: too big inline request")
             return None
-        stop = newline
-        if stop > self.position and data[stop - 1] == 13:
-            stop -= 1
-        line = data[self.position : stop]
+        line = data[self.position : newline]
         self.position = newline + 1
-        if b'"' not in line and b"'" not in line:
-            return line.replace(b"\0", b" ").split()
         words = split_words(line)
         if words is None:
             raise ProtocolError("Protocol error: unbalanced quotes in request")

@@ -1,7 +1,7 @@
 """The hash slot of a key: CRC16 (XMODEM) of the key or of its `{tag}`, modulo 16,384.
 
-Source: the Redis Cluster specification. Two table steps handle a byte pair, which is what the loop's
-time goes into: 16 bytes take 23 ns compiled.
+Source: the Redis Cluster specification. Two table steps handle a byte pair, which is what the
+loop's time goes into: 16 bytes take 23 ns compiled.
 """
 
 from typing import Final

@@ -115,6 +115,14 @@ def test_a_port_that_nobody_holds_has_no_holder():
     assert cli.port_holder(port) is None
 
 
+def test_a_connection_from_a_port_does_not_hold_it():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+    ):
+        assert cli.port_holder(client.getsockname()[1]) is None
+
+
 def test_another_failure_to_listen_names_its_reason(server, capsys):
     server.error = PermissionError(13, "Permission denied")
     assert cli.main(["--port", "80"]) == 1
@@ -192,5 +200,8 @@ def test_a_log_writes_its_level_and_above():
         log.notice("c")
         log.warning("d")
         assert len(stream.getvalue().splitlines()) == expected
-    with pytest.raises(ValueError, match="loud"):
+
+
+def test_a_log_refuses_a_level_that_does_not_exist():
+    with pytest.raises(ValueError, match=r"'loud'"):
         Log("loud", io.StringIO())

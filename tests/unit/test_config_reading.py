@@ -189,7 +189,7 @@ def test_a_dash_reads_standard_input_and_has_no_file_to_rewrite(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"hz 33\n")))
     config = load("-", [])
     assert config.number("hz") == 33
-    with pytest.raises(ConfigError, match="^The server is running without a config file$"):
+    with pytest.raises(ConfigError, match=r"^The server is running without a config file$"):
         config.rewrite()
 
 

@@ -19,6 +19,7 @@ SOURCE_ROOTS: Final = [REPOSITORY / part for part in ("", "protocol", "cluster",
 START_TRIES: Final = 5
 START_TIMEOUT_S: Final = 20.0
 REVIVE_TIMEOUT_S: Final = 3.0
+LOG: Final = "log"
 # Both servers are given exactly these directives.
 DIRECTIVES: Final = [
     *("--bind", "127.0.0.1"),
@@ -40,8 +41,7 @@ class Server:
         self.name = name
         self.command = command
         self.environment = environment
-        self.folder = Path(tempfile.mkdtemp(prefix=f"wire-{name}-"))
-        self.log = self.folder / "log"
+        self.folder: Path | None = None
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -53,9 +53,11 @@ class Server:
 
     def start(self) -> None:
         """Start the process and wait for PONG; another port if ours was taken meanwhile."""
+        if self.folder is None:
+            self.folder = Path(tempfile.mkdtemp(prefix=f"wire-{self.name}-"))
         for _ in range(START_TRIES):
             self.port = free_port()
-            with self.log.open("ab") as log:
+            with (self.folder / LOG).open("ab") as log:
                 self.process = subprocess.Popen(
                     [*self.command, "--port", str(self.port)],
                     cwd=self.folder,
@@ -120,16 +122,20 @@ class Server:
     def remove(self) -> None:
         """End the process and remove its folder."""
         self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
 
     def log_tail(self, offset: int = 0, size_max: int = 4000) -> str:
         """The end of the log, from `offset` on at most."""
-        data = self.log.read_bytes() if self.log.exists() else b""
-        return data[offset:][-size_max:].decode(errors="replace")
+        return self._log()[offset:][-size_max:].decode(errors="replace")
 
     def log_size(self) -> int:
         """The log's size in bytes."""
-        return self.log.stat().st_size if self.log.exists() else 0
+        return len(self._log())
+
+    def _log(self) -> bytes:
+        return (self.folder / LOG).read_bytes() if self.folder is not None else b""
 
 
 def free_port() -> int:

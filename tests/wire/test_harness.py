@@ -47,7 +47,8 @@ def test_every_reply_type_keeps_its_kind() -> None:
     data = (
         b"+OK\r\n-ERR no\r\n"
         b":-7\r\n$3\r\na\r\n\r\n$-1\r\n$0\r\n\r\n*-1\r\n*0\r\n*2\r\n:1\r\n*1\r\n+x\r\n"
-        b"_\r\n#t\r\n#f\r\n,1.5\r\n(123\r\n=5\r\ntxt:a\r\n~1\r\n:1\r\n%1\r\n+k\r\n:1\r\n>1\r\n+p\r\n"
+        b"_\r\n#t\r\n#f\r\n,1.5\r\n(123\r\n"
+        b"=5\r\ntxt:a\r\n~1\r\n:1\r\n%1\r\n+k\r\n:1\r\n>1\r\n+p\r\n"
     )
     one = Reply("integer", 1)
     assert list(read_all(data)) == [
@@ -97,7 +98,7 @@ def test_lines_are_split_as_redis_cli_does() -> None:
     line = r"""SET  "a b" 'c "d\' e' "\x00\xff\n\"\\" "" plain'quote"""
     expected = [b"SET", b"a b", b"c \"d' e", b'\x00\xff\n"\\', b"", b"plain'quote"]
     assert split_words(line) == expected
-    assert encode_request(["GET", 1]) == b"*2\r\n$3\r\nGET\r\n$1\r\n1\r\n"
+    assert encode_request(("GET", 1)) == b"*2\r\n$3\r\nGET\r\n$1\r\n1\r\n"
     for broken in ('"open', '"a"b', "'open"):
         with pytest.raises(AssertionError):
             split_words(broken)

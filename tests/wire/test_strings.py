@@ -471,6 +471,13 @@ def test_incrbyfloat_reads_and_prints_as_redis_does(pair: Pair) -> None:
         INCRBYFLOAT k -1e18
         SET k 1.7976931348623157e308
         INCRBYFLOAT k 1.7976931348623157e308
+        SET huge 3
+        INCRBYFLOAT huge 1e400
+        INCRBYFLOAT huge 1e400
+        INCRBYFLOAT huge -1e400
+        SET huge 1e4000
+        INCRBYFLOAT huge 1
+        INCRBYFLOAT huge 1
         SET t 1 EX 1000
         INCRBYFLOAT t 0.5
         TTL t
