@@ -6,20 +6,23 @@ A change of a key that somebody waits for makes it ready; once the command that 
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-from typing import TYPE_CHECKING, final
+from collections import deque
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
 
 from kvnode.command import Command
 from kvnode.context import STILL_BLOCKED, Blocked
-from kvnode.session import Session
+from kvnode.session import REPLY_SKIPPED, Session
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.replies import ErrorReply, Reply
 
 if TYPE_CHECKING:
     from kvnode.node import Node
+
+_STALE_MIN: Final = 64  # deadlines of waits that are over, kept at least until they are so many
 
 
 @final
@@ -33,7 +36,7 @@ class Blocking:
         self._deadlines: list[tuple[int, int, Session, Blocked]] = []
         self._tickets = 0
         self.count = 0
-        self.unblocked: list[Session] = []
+        self.unblocked: deque[Session] = deque()
 
     def park(self, session: Session, command: Command, argv: list[bytes], wait: Blocked) -> None:
         """Make a session wait; its further requests wait with it."""
@@ -44,7 +47,14 @@ class Blocking:
         if wait.deadline_ms:
             self._tickets += 1
             heappush(self._deadlines, (wait.deadline_ms, self._tickets, session, wait))
+            if len(self._deadlines) > 2 * self.count + _STALE_MIN:
+                self._forget_stale()
         self._node.update_listening()
+
+    def _forget_stale(self) -> None:
+        """Drop the deadlines of waits that are over, most of which lie far ahead."""
+        self._deadlines = [entry for entry in self._deadlines if entry[2].blocked is entry[3]]
+        heapify(self._deadlines)
 
     def is_waited_for(self) -> bool:
         """Return whether any session waits for a key."""
@@ -92,7 +102,9 @@ class Blocking:
 
     def _answer(self, session: Session, reply: Reply) -> None:
         self.forget(session)
-        session.send(reply)
+        if not session.is_muted():
+            session.send(reply)
+        session.gate &= ~REPLY_SKIPPED
         self.unblocked.append(session)
 
     def forget(self, session: Session) -> None:

@@ -39,7 +39,7 @@ MOVABLEKEYS: Final = 1 << 17
 NO_MANDATORY_KEYS: Final = 1 << 18
 ALLOW_BUSY: Final = 1 << 19
 
-# As COMMAND INFO prints them, in Redis's order.
+# As COMMAND INFO prints them, in Redis's order; it keeps MAY_REPLICATE to itself.
 FLAG_NAMES: Final = (
     (WRITE, "write"),
     (READONLY, "readonly"),
@@ -55,7 +55,6 @@ FLAG_NAMES: Final = (
     (ASKING, "asking"),
     (FAST, "fast"),
     (NO_AUTH, "no_auth"),
-    (MAY_REPLICATE, "may_replicate"),
     (NO_MANDATORY_KEYS, "no_mandatory_keys"),
     (NO_ASYNC_LOADING, "no_async_loading"),
     (NO_MULTI, "no_multi"),
@@ -120,6 +119,9 @@ class Card:
         self.tips: tuple[str, ...] = ()
         self.replaced_by = ""
         self.deprecated_since = ""
+        self.internal = False
+        self.idempotent = False
+        self.not_idempotent_with: tuple[str, ...] = ()
 
 
 CARDS: Final[dict[str, Card]] = {}
@@ -140,11 +142,20 @@ def command(
     tips: tuple[str, ...] = (),
     replaced_by: str = "",
     deprecated_since: str = "",
+    internal: bool = False,
+    idempotent: bool = False,
+    not_idempotent_with: tuple[str, ...] = (),
 ) -> Callable[[Handler], Handler]:
     """Declare a command; the decorated function is its handler.
 
     `arity` counts the name (and the subcommand's name); negative: at least that many. `acl` names
     the categories that do not follow from the flags. `syntax` is read by `kvnode.syntax`.
+
+    `idempotent` says that a client may repeat a request whose reply was lost: run twice it leaves
+    the data that it leaves when run once (a relative expiry counts from the last run), and the
+    second reply does not deny that it took effect (DEL's may be 0, SETNX's may not). Requests with
+    one of the words `not_idempotent_with` are excepted. READONLY commands are without saying so.
+    `internal` marks what Redis calls a system command.
     """
 
     def declare(handler: Handler) -> Handler:
@@ -159,6 +170,9 @@ def command(
         card.tips = tips
         card.replaced_by = replaced_by
         card.deprecated_since = deprecated_since
+        card.internal = internal
+        card.idempotent = idempotent or bool(flags & READONLY)
+        card.not_idempotent_with = not_idempotent_with
         if name in CARDS:
             raise ValueError(f"command {name} is declared twice")
         CARDS[name] = card

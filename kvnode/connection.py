@@ -22,6 +22,7 @@ from kvnode.node import Node
 from kvnode.session import Outlet, Session
 
 _LIMITS_FROM: Final = 65536  # bytes pending before the limits are looked at
+_GONE: Final = Outlet()  # of a session whose connection ended
 
 
 @final
@@ -32,6 +33,7 @@ class FlushRound:
         self.node = node
         self._call_soon = call_soon
         self._ready: list[Connection] = []
+        self._choked: dict[Connection, None] = {}
 
     def add(self, connection: Connection) -> None:
         """Flush a connection at the end of the round."""
@@ -46,6 +48,18 @@ class FlushRound:
         for connection in ready:
             connection.flush()
 
+    def choked(self, connection: Connection, is_choked: bool) -> None:
+        """Note whether a peer leaves output unread."""
+        if is_choked:
+            self._choked[connection] = None
+        else:
+            self._choked.pop(connection, None)
+
+    def enforce_limits(self) -> None:
+        """Drop the peers whose time over a soft limit is up; called with each tick of the node."""
+        for connection in list(self._choked):
+            connection.enforce_limits()
+
 
 @final
 class Connection(Outlet):
@@ -57,6 +71,7 @@ class Connection(Outlet):
         self.node = rounds.node
         self._round = rounds
         self._transport: Any = None
+        self._write: Any = None
         self._choked = False
         self._ending = False
         self._refused = False
@@ -72,6 +87,7 @@ class Connection(Outlet):
             transport.close()
             return
         self._transport = transport
+        self._write = transport.write
         session = node.connect(self)
         session.peer = peer
         session.local = local
@@ -94,24 +110,32 @@ class Connection(Outlet):
             self._abort("query-buffer-limit")
 
     def eof_received(self) -> bool:
-        """Let the transport close."""
+        """Let the transport close; the replies to what came right before are on their way then."""
+        if not self._refused:
+            self.flush()
         return False
 
     def connection_lost(self, error: object) -> None:
         """Forget the session."""
         self._transport = None
+        self._write = None
+        self._round.choked(self, False)
         if not self._refused:
             self.node.disconnect(self.session)
+            # Session and connection refer to each other, and the collector may never look.
+            self.session.outlet = _GONE
 
     def pause_writing(self) -> None:
         """Stop reading from a peer that does not read."""
         self._choked = True
+        self._round.choked(self, True)
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Read again."""
         self._choked = False
+        self._round.choked(self, False)
         if self._transport is not None:
             self._transport.resume_reading()
 
@@ -121,6 +145,12 @@ class Connection(Outlet):
     def close(self) -> None:
         self._ending = True
         self._round.add(self)
+
+    def abort(self) -> None:
+        transport = self._transport
+        self._transport = None
+        if transport is not None:
+            transport.abort()
 
     def unsent_bytes(self) -> int:
         transport = self._transport
@@ -132,25 +162,31 @@ class Connection(Outlet):
         if transport is None:
             return
         session = self.session
-        chunks = session.take_output()
+        whole = session.take_whole()
         size: i64 = 0
-        for chunk in chunks:
-            size += len(chunk)
-        if len(chunks) == 1:
-            transport.write(chunks[0])
-        elif chunks:
-            transport.writelines(chunks)
+        if whole is not None:
+            size = len(whole)
+            if size > 0:
+                self._write(whole)
+        else:
+            chunks = session.take_output()
+            for chunk in chunks:
+                size += len(chunk)
+            if chunks:
+                transport.writelines(chunks)
         session.output_bytes += size
         stats = self.node.stats
         stats.output_bytes += size
         stats.writes += 1
-        if self._ending:
+        if self._ending and not session.is_held():
             transport.close()
         elif self._choked:
-            self._enforce_limits()
+            self.enforce_limits()
 
-    def _enforce_limits(self) -> None:
+    def enforce_limits(self) -> None:
         """Drop a peer whose unread output passes the limits of its class."""
+        if self._transport is None:
+            return
         session = self.session
         pending = session.pending_bytes()
         if pending < _LIMITS_FROM:
@@ -180,7 +216,8 @@ class Connection(Outlet):
         transport = self._transport
         if transport is not None:
             self.node.note_dropped(self.session, reason)
-            transport.abort()
+            self.session.closing = True
+            self.abort()
 
 
 def _addresses(transport: Any) -> tuple[bytes, bytes, bool]:

@@ -21,14 +21,15 @@ from kvnode.command import (
     MAY_REPLICATE,
     NO_AUTH,
     NO_MULTI,
+    READONLY,
     WRITE,
     Command,
 )
 from kvnode.context import Blocked, Context
 from kvnode.monitor import feed_monitors
 from kvnode.session import (
-    REPLY_OFF,
     REPLY_SKIP,
+    REPLY_SKIPPED,
     SUBSCRIBER,
     UNAUTHENTICATED,
     Session,
@@ -62,6 +63,7 @@ _ALLOWED_IN_SUBSCRIBER_MODE: Final = frozenset(
     )
 )
 _NOT_QUEUED: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
+_ENDS_TRANSACTION: Final = frozenset((b"exec", b"discard", b"quit", b"reset"))
 _SHOWN_ARGUMENT_BYTES: Final = 128
 
 
@@ -71,6 +73,9 @@ class EffectLog:
 
     def append(self, database: int, block: list[list[bytes]]) -> None:
         """Take the effects of one command; more than one belong together (MULTI ... EXEC)."""
+
+    def append_transaction(self, entries: list[tuple[int, list[bytes]]]) -> None:
+        """Take the effects of one EXEC as one unit; each entry names its database."""
 
 
 @final
@@ -117,6 +122,8 @@ class Dispatcher:
             if command is None or command.subcommands is not None:
                 command = self._look_up(session, argv)
                 if command is None:
+                    if session.closing:
+                        return
                     continue
             if argc < command.argc_min or argc > command.argc_max:
                 self._reject(session, command, wrong_arity(command))
@@ -130,10 +137,7 @@ class Dispatcher:
                     if session.paused:
                         return
                     continue
-                muted = self._take_skip(session)
-                reply = self.call(command, argv)
-                if muted or session.gate & REPLY_OFF:
-                    reply = NO_REPLY
+                reply = self._call_gated(session, command, argv)
             else:
                 try:
                     reply = command.handler(ctx, argv)
@@ -160,6 +164,19 @@ class Dispatcher:
             begin = end
             if session.blocked is not None or session.closing:
                 return
+
+    def _call_gated(self, session: Session, command: Command, argv: list[bytes]) -> Reply:
+        """Run an admitted request that is out of the ordinary and write its reply, if it is due."""
+        self._take_skip(session)
+        reply = self.call(command, argv)
+        if not isinstance(reply, Blocked):
+            if not session.is_muted():
+                session.writer.write(reply)
+            session.gate &= ~REPLY_SKIPPED
+            reply = NO_REPLY
+        if self.gate & MONITORED:
+            feed_monitors(self.node.monitors, session, command, argv, self.clock.now())
+        return reply
 
     def call(self, command: Command, argv: list[bytes]) -> Reply:
         """Run one handler; an error becomes a value."""
@@ -190,65 +207,84 @@ class Dispatcher:
             return command
         child = subcommands.get(argv[1].lower())
         if child is None:
-            self._reject(session, command, unknown_subcommand(argv))
+            self._reject(session, None, unknown_subcommand(argv))
         return child
 
     def _unknown(self, session: Session, argv: list[bytes]) -> None:
-        shown = ""
+        """Refuse an unknown command; cut off what speaks HTTP.
+
+        A browser that a foreign page makes post to this port would run the lines of the body as
+        inline commands, so its request line or `Host:` header ends the connection.
+        """
+        name = _shown(argv[0], _SHOWN_ARGUMENT_BYTES)
+        if name.lower() in (b"post", b"host:"):
+            self.node.note_dropped(session, "http-request")
+            session.closing = True
+            session.outlet.abort()
+            return
+        words = b""
         for word in argv[1:]:
-            if len(shown) >= _SHOWN_ARGUMENT_BYTES:
+            if len(words) >= _SHOWN_ARGUMENT_BYTES:
                 break
-            shown += f"'{_printable(word, _SHOWN_ARGUMENT_BYTES - len(shown))}' "
-        name = _printable(argv[0], _SHOWN_ARGUMENT_BYTES)
-        self._reject(
-            session, None, f"ERR unknown command '{name}', with args beginning with: {shown}"
-        )
+            words += b"'%b' " % _shown(word, _SHOWN_ARGUMENT_BYTES - len(words))
+        text = b"ERR unknown command '%b', with args beginning with: %b" % (name, words)
+        self._reject(session, None, _decoded(text))
 
     def _reject(self, session: Session, command: Command | None, message: str) -> None:
-        """Refuse a request before it ran; a transaction being queued is spoilt by it."""
+        """Refuse a request before it ran; a transaction is spoilt by it, or ended if it is EXEC."""
         if command is not None:
             command.rejected += 1
-        self.stats.count_error(message)
         if session.transaction is not None:
             session.transaction.failed = True
+        if command is not None and command.name == b"exec":
+            message = errors.EXEC_ABORTED_BY % message.removeprefix("ERR ")
+            self.node.watching.discard(session)
+        self.stats.count_error(message)
         self._answer(session, ErrorReply(message))
 
     def _admit(self, session: Session, command: Command, argv: list[bytes]) -> bool:
         """Decide about a request that is out of the ordinary; False when it is dealt with."""
-        gate = session.gate
-        flags = command.flags
-        if gate & UNAUTHENTICATED and not flags & NO_AUTH:
-            self._reject(session, command, errors.NO_AUTH)
-            return False
-        if gate & SUBSCRIBER and command.name not in _ALLOWED_IN_SUBSCRIBER_MODE:
-            name = command.full_name.decode()
-            self._reject(
-                session,
-                command,
-                f"ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT"
-                " / RESET are allowed in this context",
-            )
-            return False
-        if self.gate & MEMORY_LIMITED and flags & DENYOOM and self.node.is_out_of_memory():
-            self._reject(session, command, errors.OUT_OF_MEMORY)
-            return False
-        if self.gate & IS_LOADING and not flags & LOADING:
-            self._reject(session, command, errors.LOADING)
-            return False
-        transaction = session.transaction
-        if transaction is not None and command.name not in _NOT_QUEUED:
-            if flags & NO_MULTI:
-                self._reject(session, command, errors.NOT_IN_MULTI)
-                return False
-            transaction.add(command, argv)
-            self._answer(session, QUEUED)
+        message = self._refusal(session, command)
+        if message:
+            self._reject(session, command, message)
             return False
         if self.gate & (PAUSED_WRITES | PAUSED_ALL) and self._pauses(session, command):
             self.node.pause.park(session, argv)
             return False
-        if self.gate & MONITORED:
-            feed_monitors(self.node.monitors, session, command, argv, self.clock.now())
+        transaction = session.transaction
+        if transaction is not None and command.name not in _NOT_QUEUED:
+            if not (transaction.failed or session.watch_broken):
+                transaction.add(command, argv)
+            self._answer(session, QUEUED)
+            return False
         return True
+
+    def _refusal(self, session: Session, command: Command) -> str:
+        """Return why a request may not run in the state of its session or of the node, or ""."""
+        gate = session.gate
+        flags = command.flags
+        if gate & UNAUTHENTICATED and not flags & NO_AUTH:
+            return errors.NO_AUTH
+        transaction = session.transaction
+        if transaction is not None:
+            if flags & NO_MULTI:
+                return errors.NOT_IN_MULTI
+            if command.name == b"exec":
+                flags |= transaction.flags & DENYOOM
+            elif command.name not in _ENDS_TRANSACTION:
+                flags |= DENYOOM  # a queue takes memory, whatever is in it
+        if self.gate & MEMORY_LIMITED and flags & DENYOOM and self.node.is_out_of_memory():
+            return errors.OUT_OF_MEMORY
+        if gate & SUBSCRIBER and command.name not in _ALLOWED_IN_SUBSCRIBER_MODE:
+            return (
+                f"ERR Can't execute '{command.full_name.decode()}': only (P|S)SUBSCRIBE / "
+                "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+            )
+        if self.gate & IS_LOADING and not flags & LOADING:
+            return errors.LOADING
+        if session.monitor and flags & (READONLY | WRITE | MAY_REPLICATE):
+            return errors.MONITOR_READS_NOTHING
+        return ""
 
     def _pauses(self, session: Session, command: Command) -> bool:
         """Return whether CLIENT PAUSE stops this command."""
@@ -257,52 +293,68 @@ class Dispatcher:
             flags |= session.transaction.flags
         return bool(self.gate & PAUSED_ALL or flags & (WRITE | MAY_REPLICATE))
 
-    def _take_skip(self, session: Session) -> bool:
-        """Return whether CLIENT REPLY SKIP swallows the reply that is due now; it does so once."""
+    def _take_skip(self, session: Session) -> None:
+        """Make CLIENT REPLY SKIP swallow the reply that is due now; it does so once."""
         if session.gate & REPLY_SKIP:
-            session.gate &= ~REPLY_SKIP
-            return True
-        return False
+            session.gate = (session.gate & ~REPLY_SKIP) | REPLY_SKIPPED
 
     def _answer(self, session: Session, reply: Reply) -> None:
-        """Write a reply unless CLIENT REPLY swallows it."""
-        if not self._take_skip(session) and not session.gate & REPLY_OFF:
+        """Write the reply of a request that did not run, unless CLIENT REPLY swallows it."""
+        self._take_skip(session)
+        if not session.is_muted():
             session.writer.write(reply)
+        session.gate &= ~REPLY_SKIPPED
 
-    def execute_queued(self, session: Session) -> list[Reply]:
-        """Run a transaction's commands as one block; the effects are recorded with EXEC's."""
+    def execute_queued(self, session: Session) -> Reply:
+        """Run a transaction's commands, write their replies and log their effects as one unit.
+
+        The replies are written as they come: messages to the caller itself stand between them.
+        """
         transaction = session.transaction
         assert transaction is not None
         ctx = self.ctx
-        dataset = self.dataset
-        replies: list[Reply] = []
-        block: list[list[bytes]] = []
+        entries: list[tuple[int, list[bytes]]] = []
+        if not session.is_muted():
+            session.writer.array(len(transaction.queued))
         ctx.may_block = False
         for command, argv in transaction.queued:
-            if self.gate & MEMORY_LIMITED and command.flags & DENYOOM:
-                if self.node.is_out_of_memory():
-                    command.rejected += 1
-                    self.stats.count_error(errors.OUT_OF_MEMORY)
-                    replies.append(ErrorReply(errors.OUT_OF_MEMORY))
-                    continue
-            if self.gate & MONITORED:
-                feed_monitors(self.node.monitors, session, command, argv, self.clock.now())
+            is_ended = session.closing
+            database = session.keyspace.index
             begin = self.clock.now()
             ctx.enter(session, session.keyspace)
-            before = dataset.changes
-            ctx.effects = None
-            index = session.keyspace.index
-            replies.append(self.call(command, argv))
+            reply = self.call(command, argv)
             seconds = self.clock.now() - begin
+            if not (is_ended or session.is_muted()):
+                session.writer.write(reply)
             command.calls += 1
             command.seconds += seconds
-            record_duration(command, seconds)
-            if self.log is not None and dataset.changes != before:
-                block.append([b"SELECT", b"%d" % index])
-                block.extend([argv] if ctx.effects is None else ctx.effects)
+            self.stats.commands += 1
+            if self.histograms:
+                record_duration(command, seconds)
+            if seconds >= self.slow_from or self.latency_from > 0.0:
+                self._note_slow(session, command, argv, begin, seconds)
+            if self.gate & MONITORED:
+                feed_monitors(self.node.monitors, session, command, argv, begin + seconds)
+            self._take_effects(database, argv, entries)
         ctx.may_block = True
-        ctx.effects = block
-        return replies
+        if entries and self.log is not None:
+            self.log.append_transaction(entries)
+        return NO_REPLY
+
+    def _take_effects(
+        self, database: int, argv: list[bytes], entries: list[tuple[int, list[bytes]]]
+    ) -> None:
+        """Move the effects of one command of a transaction into its block."""
+        dataset = self.dataset
+        for index, key in dataset.own_effects:
+            entries.append((index, [b"DEL", key]))
+        if dataset.changes:
+            effects = self.ctx.effects
+            for effect in [argv] if effects is None else effects:
+                entries.append((database, effect))
+        dataset.own_effects = []
+        dataset.changes = 0
+        self.ctx.effects = None
 
     def _after_change(self, database: i64, argv: list[bytes]) -> None:
         """Hand the effects of one command to the log and begin a new record."""
@@ -350,15 +402,18 @@ class Dispatcher:
         unblocked = self.node.blocking.unblocked
         while unblocked and not self._running_unblocked:
             self._running_unblocked = True
-            session = unblocked.pop(0)
-            if not session.closed:
-                session.run()
-            self._running_unblocked = False
+            try:
+                session = unblocked.popleft()
+                if not session.closed:
+                    session.run()
+            finally:
+                self._running_unblocked = False
 
     def protocol_error(self, session: Session, error: ProtocolError) -> None:
         """Tell a peer that it broke the protocol and end the connection."""
         if error.message:
-            session.writer.error("ERR " + error.message)
+            if not session.is_muted():
+                session.writer.error("ERR " + error.message)
             self.stats.count_error("ERR")
         session.finish()
 
@@ -379,9 +434,14 @@ def wrong_arity(command: Command) -> str:
 
 def unknown_subcommand(argv: list[bytes]) -> str:
     """Return the error for an unknown subcommand."""
-    name = _printable(argv[1], _SHOWN_ARGUMENT_BYTES)
+    name = _decoded(_shown(argv[1], _SHOWN_ARGUMENT_BYTES))
     return errors.UNKNOWN_SUBCOMMAND % (name, argv[0].decode("utf-8", "replace").upper())
 
 
-def _printable(word: bytes, limit: int) -> str:
-    return word[:limit].decode("utf-8", "surrogateescape")
+def _shown(word: bytes, limit: int) -> bytes:
+    """Return what an error shows of an argument: Redis prints it as C does, up to a NUL."""
+    return word.partition(b"\0")[0][:limit]
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")

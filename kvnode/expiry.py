@@ -25,6 +25,7 @@ from kvnode.structures.index_table import IndexTable
 NO_DEADLINE: Final = -1
 _STALE_MIN: Final = 1024
 _ROWS_PER_STEP: Final = 8
+_BUCKETS_PER_STEP: Final = 4
 
 
 @final
@@ -57,13 +58,7 @@ class Expiry(IndexTable):
             self.deadlines[index] = deadline_ms
             if deadline_ms < old:
                 self._into_bucket(key, deadline_ms)
-        if len(self._old_buckets):
-            self._rebuild(_ROWS_PER_STEP)
-        elif self._entries > 2 * self.count() + _STALE_MIN:
-            self._old_buckets = self._buckets
-            self._buckets = SortedDict()
-            self._entries = 0
-            self._walk = self.count()
+        self._trim()
 
     def drop(self, key: bytes) -> bool:
         """Make `key` persistent; return whether it had a deadline."""
@@ -74,17 +69,36 @@ class Expiry(IndexTable):
         self.deadlines, last = pop(self.deadlines)
         if moved >= 0:
             self.deadlines[index] = last
+        self._trim()
         return True
+
+    def discard(self, elements: i64) -> i64:
+        """Free part of a table that nobody uses any more: the buckets, then the members."""
+        done: i64 = 0
+        for buckets in (self._buckets, self._old_buckets):
+            while len(buckets) and done < elements:
+                keys = buckets.peekitem()[1]
+                rest: i64 = len(keys)
+                rest = max(rest - (elements - done), 0)
+                done += len(keys) - rest + 1
+                del keys[rest:]
+                if not keys:
+                    buckets.popitem()
+        if done >= elements:
+            return done
+        return done + super().discard(elements - done)
 
     def due(self, now_ms: i64, limit: i64) -> list[bytes]:
         """Return keys whose deadline has passed, after looking at `limit` entries or a few more.
 
-        The caller drops them. `is_due` tells whether there is more to do.
+        The caller drops them; a key that was given deadlines repeatedly may stand there repeatedly.
+        `is_due` tells whether there is more to do.
         """
         found: list[bytes] = []
         soon = self._soon
         current = now_ms // 1000
         work = self._gather(self._buckets, current, limit)
+        self._entries -= work
         if len(self._old_buckets):
             work += self._gather(self._old_buckets, current, limit)
             self._rebuild(limit)
@@ -144,12 +158,23 @@ class Expiry(IndexTable):
                 key = keys.pop()
                 work += 1
                 deadline = self.deadline(key)
-                if deadline >= 0:
+                if deadline // 1000 > current:
+                    self._into_bucket(key, deadline)
+                elif deadline >= 0:
                     heappush(self._soon, (deadline, key))
             if not keys:
                 del buckets[second]
-        self._entries = max(self._entries - work, 0)
         return work
+
+    def _trim(self) -> None:
+        """Go on with a rebuilding of the buckets, or begin one when most entries are stale."""
+        if len(self._old_buckets):
+            self._rebuild(_ROWS_PER_STEP)
+        elif self._entries > 2 * self.count() + _STALE_MIN:
+            self._old_buckets = self._buckets
+            self._buckets = SortedDict()
+            self._entries = 0
+            self._walk = self.count()
 
     def _rebuild(self, rows: i64) -> None:
         """Put some rows more into the new buckets; then let go of the old ones one by one."""
@@ -159,7 +184,8 @@ class Expiry(IndexTable):
             rows -= 1
             self._into_bucket(self.members[self._walk], self.deadlines[self._walk])
         if self._walk == 0:
-            self._old_buckets.popitem()
+            for _ in range(min(_BUCKETS_PER_STEP, len(self._old_buckets))):
+                self._old_buckets.popitem()
 
     def _into_bucket(self, key: bytes, deadline_ms: i64) -> None:
         second = deadline_ms // 1000

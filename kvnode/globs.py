@@ -8,6 +8,8 @@ def matches(pattern: bytes, text: bytes, ignore_case: bool = False) -> bool:
     if ignore_case:
         pattern = pattern.lower()
         text = text.lower()
+    if not text:
+        return not pattern  # in Redis not even `*` matches an empty text
     if pattern == b"*":
         return True
     at: i64 = 0

@@ -1,6 +1,6 @@
 """Freeing large values in slices.
 
-Dropping the last reference to a container of millions of elements, or to the slot dicts of a large
+Dropping the last reference to a container of millions of elements, or to the dicts of a large
 database, is a pause of hundreds of milliseconds with the interpreter held. What is let go of here
 is taken apart some thousand elements with each tick instead.
 """
@@ -20,7 +20,7 @@ class LazyFree:
 
     def __init__(self) -> None:
         self._values: list[Container] = []
-        self._slots: list[dict[bytes, object]] = []
+        self._groups: list[dict[bytes, object]] = []
         self.pending: i64 = 0
         self.freed: i64 = 0
 
@@ -29,11 +29,11 @@ class LazyFree:
         self._values.append(stored)
         self.pending += 1
 
-    def slots(self, slots: list[dict[bytes, object]]) -> None:
+    def groups(self, groups: list[dict[bytes, object]]) -> None:
         """Free the keys and values of a whole database later."""
-        for keys in slots:
+        for keys in groups:
             if keys:
-                self._slots.append(keys)
+                self._groups.append(keys)
                 self.pending += len(keys)
 
     def is_idle(self) -> bool:
@@ -45,7 +45,7 @@ class LazyFree:
             if self._values:
                 elements -= self._part_of_value(elements)
             else:
-                elements -= self._part_of_slot()
+                elements -= self._part_of_group()
 
     def _part_of_value(self, elements: i64) -> i64:
         stored = self._values[len(self._values) - 1]
@@ -58,8 +58,8 @@ class LazyFree:
         self.freed += 1
         return work
 
-    def _part_of_slot(self) -> i64:
-        keys = self._slots[len(self._slots) - 1]
+    def _part_of_group(self) -> i64:
+        keys = self._groups[len(self._groups) - 1]
         work: i64 = 0
         while keys and work < 256:
             stored = keys.popitem()[1]
@@ -69,5 +69,5 @@ class LazyFree:
             if isinstance(stored, Container):
                 self.value(stored)
         if not keys:
-            self._slots.pop()
+            self._groups.pop()
         return work

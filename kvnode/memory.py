@@ -4,6 +4,7 @@ CPython's allocator rounds to 16 bytes; a bytes object has 33 bytes beside its c
 count themselves as they change, so every size here is O(1).
 """
 
+import os
 from typing import Final
 
 from mypy_extensions import i64
@@ -13,6 +14,16 @@ from kvnode.structures.container import Container
 ENTRY_BYTES: Final = 40  # one key's share of its slot dict, measured at 1 M keys
 DEADLINE_BYTES: Final = 32  # one deadline's share of the index table and of its bucket
 INT_BYTES: Final = 32
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process; 0 on a platform without procfs."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
 
 
 def bytes_size(length: i64) -> i64:
@@ -29,6 +40,17 @@ def value_size(stored: object) -> i64:
     """Return the memory of a stored form."""
     if isinstance(stored, bytes):
         return (len(stored) + 48) & ~15
-    if isinstance(stored, Container):
-        return stored.memory
-    return INT_BYTES
+    if isinstance(stored, int):
+        return INT_BYTES
+    assert isinstance(stored, Container)
+    return stored.memory
+
+
+def accounted_size(stored: object) -> i64:
+    """Return what the keyspace has booked for a stored form."""
+    if isinstance(stored, bytes):
+        return (len(stored) + 48) & ~15
+    if isinstance(stored, int):
+        return INT_BYTES
+    assert isinstance(stored, Container)
+    return stored.accounted

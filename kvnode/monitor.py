@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from kvnode.command import SKIP_MONITOR, Command
+from kvnode.command import ADMIN, SKIP_MONITOR, Command
+from kvnode.config.directives import SENSITIVE, find
 from kvnode.session import Session
 from kvprotocol.replies import Simple
 
@@ -15,6 +16,8 @@ _ESCAPED: Final = {
     0x07: b"\\a",
     0x08: b"\\b",
 }
+
+_SECRET: Final = b"(redacted)"
 
 
 def quoted(word: bytes) -> bytes:
@@ -34,13 +37,48 @@ def quoted(word: bytes) -> bytes:
     return b"".join(parts)
 
 
+def without_secrets(command: Command, argv: list[bytes]) -> list[bytes]:
+    """Return an argv that may be shown: user names and passwords are replaced."""
+    name = command.full_name
+    if name == b"auth":
+        return argv[:1] + [_SECRET] * (len(argv) - 1)
+    if name == b"acl|setuser":
+        return argv[:2] + [_SECRET] * (len(argv) - 2)
+    if name == b"config|set":
+        return _hide_values(argv)
+    if name == b"hello":
+        return _hide_after(argv, 2, b"AUTH", 2)
+    if name == b"migrate":
+        return _hide_after(_hide_after(argv, 6, b"AUTH2", 2), 6, b"AUTH", 1)
+    return argv
+
+
+def _hide_values(argv: list[bytes]) -> list[bytes]:
+    """Replace the values of the secret directives of a CONFIG SET."""
+    shown = list(argv)
+    for place in range(2, len(argv) - 1, 2):
+        directive = find(argv[place].decode("latin-1"))
+        if directive is not None and directive.flags & SENSITIVE:
+            shown[place + 1] = _SECRET
+    return shown
+
+
+def _hide_after(argv: list[bytes], first: int, option: bytes, count: int) -> list[bytes]:
+    """Replace the `count` words behind an option."""
+    shown = list(argv)
+    for place in range(first, len(argv) - count):
+        if argv[place].upper() == option:
+            shown[place + 1 : place + 1 + count] = [_SECRET] * count
+    return shown
+
+
 def feed_monitors(
     monitors: dict[Session, None], session: Session, command: Command, argv: list[bytes], at: float
 ) -> None:
-    """Show one command to every monitoring session; commands with secrets are left out."""
-    if command.flags & SKIP_MONITOR:
+    """Show one command to every monitoring session, after it ran; administration is left out."""
+    if command.flags & (SKIP_MONITOR | ADMIN):
         return
-    words = b" ".join([quoted(word) for word in argv])
+    words = b" ".join([quoted(word) for word in without_secrets(command, argv)])
     line = b"%.6f [%d %s] %s" % (at, session.keyspace.index, session.peer, words)
     for monitor in monitors:
         monitor.send(Simple(line))

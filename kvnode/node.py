@@ -19,6 +19,7 @@ from kvnode.config import Config
 from kvnode.context import Clock, Context
 from kvnode.datatypes.encodings import Encodings
 from kvnode.dispatch import MEMORY_LIMITED, MONITORED, Dispatcher
+from kvnode.identity import random_id
 from kvnode.keyspace import Dataset
 from kvnode.pause import Pause
 from kvnode.pubsub import PubSub
@@ -63,7 +64,9 @@ class Node:
         self.monitors: dict[Session, None] = {}
         self.dropped: list[tuple[int, bytes, str]] = []
         self.started = clock.now()
-        self.run_id = b"%040x" % Random(seed).randrange(1 << 62)
+        identities = Random(seed)
+        self.run_id = random_id(identities)
+        self.replication_id = random_id(identities)
         self.stop_requested = False
         self.active_expiry = True
         self.peak_memory: i64 = 0
@@ -88,6 +91,10 @@ class Node:
             dispatcher.gate &= ~MEMORY_LIMITED
         for session in self.sessions.values():
             session.parser.bulk_bytes_max = settings.proto_max_bulk_len
+            if not settings.requirepass and session.gate & UNAUTHENTICATED:
+                # Without a password everybody is the default user, also who is already connected.
+                session.gate &= ~UNAUTHENTICATED
+                session.parser.trusted = True
 
     def refusal(self, is_local: bool) -> str:
         """Return why a new connection is refused, an empty text where it is not."""
@@ -121,6 +128,7 @@ class Node:
         session.closed = True
         session.closing = True
         self.blocking.forget(session)
+        self.pause.forget(session)
         self.watching.unwatch(session)
         self.pubsub.leave(session)
         self.stop_monitoring(session)
@@ -158,7 +166,7 @@ class Node:
         budget = 0.025 * (1.0 + 0.25 * float(self.settings.active_expire_effort - 1))
         now_ms = self.dataset.now_ms
         begin = self.clock.now()
-        for database in self.dataset.databases:
+        for database in self.dataset.databases if self.dataset.expires_keys else []:
             while database.expiring and database.expiry.is_due(now_ms):
                 database.expire_cycle(_EXPIRE_PER_STEP)
                 if self.clock.now() - begin > budget:
@@ -223,19 +231,18 @@ class Node:
         self.dataset.hits = 0
         self.dataset.misses = 0
         self.dataset.expired = 0
-        for command in all_commands(self.commands):
+        for command in self.all_commands():
             command.reset_statistics()
+
+    def all_commands(self) -> list[Command]:
+        """Return all commands, each container before its subcommands."""
+        found: list[Command] = []
+        for command in self.commands.values():
+            found.append(command)
+            if command.subcommands is not None:
+                found.extend(command.subcommands.values())
+        return found
 
     def has_write(self, session: Session) -> bool:
         """Return whether the session's transaction queued a writing command."""
         return session.transaction is not None and bool(session.transaction.flags & WRITE)
-
-
-def all_commands(table: dict[bytes, Command]) -> list[Command]:
-    """Return the commands of a table and their subcommands."""
-    found: list[Command] = []
-    for command in table.values():
-        found.append(command)
-        if command.subcommands is not None:
-            found.extend(command.subcommands.values())
-    return found

@@ -19,7 +19,7 @@ class Pause:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._parked: list[Session] = []
+        self.parked: list[Session] = []
         self.until_ms: i64 = 0
 
     def begin(self, until_ms: i64, writes_only: bool) -> None:
@@ -33,15 +33,21 @@ class Pause:
         """Stop a session at this request."""
         session.paused = True
         session.parked = argv
-        self._parked.append(session)
+        self.parked.append(session)
+
+    def forget(self, session: Session) -> None:
+        """Drop a session whose connection ended."""
+        if session.paused:
+            session.paused = False
+            self.parked.remove(session)
 
     def end(self) -> None:
         """Let everybody go on."""
         self.until_ms = 0
         self._node.dispatcher.gate &= ~(PAUSED_WRITES | PAUSED_ALL)
         self._node.dataset.expires_keys = True
-        parked = self._parked
-        self._parked = []
+        parked = self.parked
+        self.parked = []
         for session in parked:
             session.paused = False
         self._node.blocking.unblocked.extend(parked)

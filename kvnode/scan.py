@@ -4,9 +4,11 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from kvnode.commands.arguments import integer
+from kvnode.globs import matches
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
+from kvprotocol.numbers import I64_MAX, parse_int
+from kvprotocol.replies import Reply
 
 _COUNT_DEFAULT: Final = 10
 _U64_MAX: Final = 2**64 - 1
@@ -51,7 +53,9 @@ def read_scan_options(argv: list[bytes], start: int, allows_type: bool) -> ScanO
         if i + 1 == len(argv):
             raise ReplyError(errors.SYNTAX)
         if word == b"COUNT":
-            count = integer(argv[i + 1])
+            count = parse_int(argv[i + 1])
+            if count is None:
+                raise ReplyError(errors.NOT_AN_INTEGER)
             if count < 1:
                 raise ReplyError(errors.SYNTAX)
             options.count = i64(count)
@@ -62,3 +66,27 @@ def read_scan_options(argv: list[bytes], start: int, allows_type: bool) -> ScanO
         else:
             raise ReplyError(errors.SYNTAX)
     return options
+
+
+def place(cursor: int) -> i64:
+    """Return where in a container a cursor stands; one that nobody gave out begins anew."""
+    return i64(cursor) if cursor <= I64_MAX else 0
+
+
+def page_of_pairs(following: i64, flat: list[bytes], options: ScanOptions) -> Reply:
+    """Return the reply of HSCAN and ZSCAN: the next cursor, and the pairs whose first one matches.
+
+    `flat` holds field, value, field, value...
+    """
+    pattern = options.match
+    if pattern is None:
+        return [b"%d" % following, flat]
+    kept: list[bytes] = []
+    count: i64 = len(flat)
+    i: i64 = 0
+    while i < count:
+        if matches(pattern, flat[i]):
+            kept.append(flat[i])
+            kept.append(flat[i + 1])
+        i += 2
+    return [b"%d" % following, kept]

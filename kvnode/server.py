@@ -17,6 +17,7 @@ from kvnode.config import Config
 from kvnode.connection import Connection, FlushRound
 from kvnode.context import Clock
 from kvnode.logs import Log
+from kvnode.memory import resident_bytes
 from kvnode.node import Node
 from kvprotocol import requests
 
@@ -29,7 +30,6 @@ else:
         from asyncio import new_event_loop
 
 FREEZE_SECONDS = 60.0
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def run(config: Config, log: Log) -> int:
@@ -125,6 +125,7 @@ class Server:
         """Let the node do what is due, and come again."""
         now = self.clock.now()
         delay = self.node.tick(now)
+        self.rounds.enforce_limits()
         if self.node.stop_requested:
             self._stop.set()
             return
@@ -174,12 +175,3 @@ def collect_young() -> None:
     """
     gc.collect(1)
     gc.freeze()
-
-
-def resident_bytes() -> int:
-    """Return the resident memory of this process."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * PAGE_BYTES
-    except OSError:  # no procfs on this platform
-        return 0

@@ -29,7 +29,8 @@ UNAUTHENTICATED: Final = 1 << 0
 IN_MULTI: Final = 1 << 1
 SUBSCRIBER: Final = 1 << 2  # only under RESP2, where it restricts the commands
 REPLY_OFF: Final = 1 << 3
-REPLY_SKIP: Final = 1 << 4
+REPLY_SKIP: Final = 1 << 4  # the next command's reply is swallowed
+REPLY_SKIPPED: Final = 1 << 5  # the running command's reply is swallowed
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -41,6 +42,9 @@ class Outlet:
 
     def close(self) -> None:
         """End the connection once its output is written."""
+
+    def abort(self) -> None:
+        """End the connection at once, whatever output it has."""
 
     def unsent_bytes(self) -> int:
         """Return how much output was taken and is not yet with the kernel."""
@@ -119,12 +123,17 @@ class Session:
         if self.closing:
             return
         self.input_bytes += len(data)
+        if self.blocked is not None or self.paused:
+            self.parser.keep(data)
+            return
         self.parser.feed(data)
         self.run()
 
     def run(self) -> None:
         """Run the requests that were fed, as far as the session may go on."""
         if self.blocked is None and not self.paused and not self.closing:
+            if self.parser.keeps:
+                self.parser.feed(b"")
             try:
                 self.dispatcher.serve(self)
             except ProtocolError as error:
@@ -150,6 +159,14 @@ class Session:
         if not self.closing:
             self.closing = True
             self.outlet.close()
+
+    def is_muted(self) -> bool:
+        """Return whether CLIENT REPLY swallows replies now; pushes are written all the same."""
+        return bool(self.gate & (REPLY_OFF | REPLY_SKIPPED))
+
+    def is_held(self) -> bool:
+        """Return whether output waits for a ticket."""
+        return bool(self._held)
 
     def pending_bytes(self) -> i64:
         """Return the size of all output that is not yet with the kernel."""
@@ -180,8 +197,16 @@ class Session:
             for chunk in chunks:
                 self._held_bytes -= len(chunk)
                 self._finished_bytes += len(chunk)
-        if self._finished or (not held and self.writer.size()):
+        if self._finished or (not held and (self.writer.size() or self.closing)):
             self.announce()
+
+    def take_whole(self) -> bytes | None:
+        """Return the output as one piece; None when it is in several, held, or absent."""
+        writer = self.writer
+        if self._held or self._finished or writer.chunks:
+            return None
+        self._announced = False
+        return writer.take()
 
     def take_output(self) -> list[bytes]:
         """Return the output that may go out now, in order, and forget it."""

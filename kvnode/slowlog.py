@@ -4,6 +4,7 @@ from collections import deque
 from typing import Final, final
 
 from kvnode.command import SKIP_SLOWLOG, Command
+from kvnode.monitor import without_secrets
 from kvnode.session import Session
 
 _ARGUMENTS_MAX: Final = 32
@@ -50,8 +51,13 @@ class SlowLog:
         """Keep a call, unless its command is exempt."""
         if command.flags & SKIP_SLOWLOG:
             return
-        self.calls.appendleft(SlowCall(self._next, session, argv, begin, seconds))
+        shown = without_secrets(command, argv)
+        self.calls.appendleft(SlowCall(self._next, session, shown, begin, seconds))
         self._next += 1
+        self.trim()
+
+    def trim(self) -> None:
+        """Forget the oldest calls beyond the limit."""
         while len(self.calls) > self.limit:
             self.calls.pop()
 

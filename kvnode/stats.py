@@ -59,7 +59,39 @@ def percentile_us(command: Command, percent: float) -> float:
     return 0.0
 
 
+_NANOSECONDS_MAX: Final = 1 << 30  # Redis's histograms end at one second; longer calls count there
+
+
+def cumulative_us(command: Command) -> tuple[int, list[tuple[int, int]]]:
+    """Return a command's calls, and (upper bound in us, calls up to it) by powers of two.
+
+    The bounds are those that LATENCY HISTOGRAM prints: a power of two of nanoseconds and the 1/128
+    of it that Redis's own histogram cannot tell apart, in whole microseconds from 1.024 us on. Only
+    bounds at which the number of calls grows are listed.
+    """
+    rows: list[tuple[int, int]] = []
+    total: i64 = 0
+    for count in command.histogram:
+        total += count
+    seen: i64 = 0
+    shown: i64 = 0
+    bucket: i64 = 0
+    bound: i64 = 1024
+    while shown < total:
+        while bucket < BUCKETS and bucket_upper_ns(bucket) < bound:
+            seen += command.histogram[bucket]
+            bucket += 1
+        if bound >= _NANOSECONDS_MAX:
+            seen = total
+        if seen > shown:
+            rows.append((int((bound + (bound >> 7) - 1) // 1000), int(seen)))
+            shown = seen
+        bound <<= 1
+    return int(total), rows
+
+
 _SAMPLES: Final = 16
+_SAMPLE_SECONDS_MIN: Final = 0.05  # the timer comes more often while deadlines are near
 
 
 @final
@@ -73,9 +105,11 @@ class Rate:
         self._next: i64 = 0
 
     def sample(self, value: i64, now: float) -> None:
-        """Take the counter's value at a time; called about ten times a second."""
+        """Take the counter's value at a time; more than twenty samples a second are left out."""
         elapsed = now - self._last_at
-        if self._last_at > 0.0 and elapsed > 0.0:
+        if self._last_at > 0.0 and elapsed < _SAMPLE_SECONDS_MIN:
+            return
+        if self._last_at > 0.0:
             rate = i64(int(float(value - self._last) / elapsed))
             if len(self._samples) < _SAMPLES:
                 self._samples = append(self._samples, rate)
@@ -110,6 +144,7 @@ class Stats:
         self.dropped_for_output: i64 = 0
         self.dropped_for_query: i64 = 0
         self.evicted_keys: i64 = 0
+        self.evicted_clients: i64 = 0
         self.expire_cycles_cut: i64 = 0
         self.expire_seconds = 0.0
         self.dump_errors: i64 = 0

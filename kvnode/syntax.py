@@ -5,13 +5,15 @@ The line is written as in a manual, with what COMMAND DOCS tells beyond that as 
     name             a string            name:i  an integer      name:d  a double
     name:k#0         a key, described by the command's key specification 0
     name:p           a pattern           name:t  a unix time
-    WITHSCORES       a token by itself, named in lower case; `other=TOKEN` where its name differs
-    COUNT count:i    an argument behind a token; `""` is the empty token
+    WITHSCORES       a token by itself, named in lower case
+    other=TOKEN      a token by itself under another name; `other=` is the empty token
+    COUNT count:i    an argument behind a token; `""` for the empty token
     name=<a|b>       one of several      name=(a b)  several together
     [a]              may be left out     a ...       may be repeated
-    a ...+           is repeated with its token        a@6.2.0     is there since that version
+    a ...+           is repeated with its token
+    a@6.2.0          is there since that version       a!2.8.12    is deprecated since that version
 
-The suffixes come in the order kind, key, repetition, version: `key:k#0 ...@6.2.0`.
+The suffixes come in the order kind, key, repetition, versions: `key:k#0 ...@6.2.0`.
 """
 
 from typing import Final, final
@@ -25,7 +27,8 @@ _KINDS: Final = {
     "t": "unix-time",
 }
 _MANY: Final = " ..."
-_ENDS_WORD: Final = " @|<>()[]"
+_NOTHING: Final = '""'
+_ENDS_WORD: Final = " @!|<>()[]"
 _MAKES_NAME: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -39,6 +42,7 @@ class Argument:
         self.token: str | None = None
         self.key_spec = -1
         self.since = ""
+        self.deprecated_since = ""
         self.optional = False
         self.multiple = False
         self.multiple_token = False
@@ -108,12 +112,15 @@ class _Reader:
         if self.line.startswith("@", self.place):
             self.place += 1
             argument.since = self.word()
+        if self.line.startswith("!", self.place):
+            self.place += 1
+            argument.deprecated_since = self.word()
         return argument
 
     def core(self) -> Argument:
         """Read a token, an argument behind a token, or an argument."""
         word = self.word()
-        if word == '""':
+        if word == _NOTHING:
             self.expect(" ")
             argument = self.named(self.word())
             argument.token = ""
@@ -132,25 +139,33 @@ class _Reader:
     def named(self, word: str) -> Argument:
         """Read the rest of an argument that begins with its name."""
         name, equals, token = word.partition("=")
-        if equals and token:
-            argument = Argument(name, "pure-token")
-            argument.token = token
-        elif equals and self.line.startswith("<", self.place):
+        if not equals:
+            return self.plain(word)
+        if not token and self.line.startswith("<", self.place):
             self.place += 1
             argument = Argument(name, "oneof")
             argument.arguments = self.alternatives()
-        elif equals:
-            self.expect("(")
+        elif not token and self.line.startswith("(", self.place):
+            self.place += 1
             argument = Argument(name, "block")
             argument.arguments = self.sequence(")")
         else:
-            name, _, key_spec = word.partition("#")
-            name, _, mark = name.partition(":")
-            if not name or mark not in _KINDS:
-                raise ValueError(f"{self.line!r}: {word!r} is no argument")
-            argument = Argument(name, _KINDS[mark])
-            if key_spec:
-                argument.key_spec = int(key_spec)
+            argument = Argument(name, "pure-token")
+            argument.token = token
+        return argument
+
+    def plain(self, word: str) -> Argument:
+        """Return the argument that a name with its suffixes means; a name may hold a colon."""
+        text, _, key_spec = word.partition("#")
+        name, _, mark = text.rpartition(":")
+        if mark not in _KINDS:
+            name = text
+            mark = ""
+        if not name:
+            raise ValueError(f"{self.line!r}: an argument is wanted at {self.place}")
+        argument = Argument(name, _KINDS[mark])
+        if key_spec:
+            argument.key_spec = int(key_spec)
         return argument
 
     def word(self) -> str:
@@ -188,29 +203,27 @@ def printed(arguments: list[Argument]) -> str:
 
 def _printed_one(argument: Argument) -> str:
     text = _printed_core(argument)
-    if argument.kind == "oneof" and not argument.optional:
+    token = argument.token if argument.kind != "pure-token" else None
+    if argument.kind == "oneof" and (
+        not argument.optional or token is not None or argument.multiple
+    ):
         text = f"<{text}>"
-    token = argument.token
-    if token is not None and argument.kind != "pure-token":
-        text = f"{token or _quoted_nothing()} {text}"
+    once = text
+    if token is not None:
+        text = f"{token or _NOTHING} {text}"
     if argument.multiple:
-        again = text if argument.multiple_token else _printed_core(argument)
-        text = f"{text} [{again} ...]"
+        text = f"{text} [{text if argument.multiple_token else once} ...]"
     return f"[{text}]" if argument.optional else text
 
 
 def _printed_core(argument: Argument) -> str:
     if argument.kind == "pure-token":
-        return argument.token or ""
+        return argument.token or _NOTHING
     if argument.kind == "oneof":
         return " | ".join([_printed_one(inner) for inner in argument.arguments])
     if argument.kind == "block":
         return printed(argument.arguments)
     return argument.name
-
-
-def _quoted_nothing() -> str:
-    return '""'
 
 
 def minimal(arguments: list[Argument]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from kvnode.session import Session
+from kvnode.session import IN_MULTI, Session
 
 if TYPE_CHECKING:
     from kvnode.node import Node
@@ -24,6 +24,8 @@ class Watching:
 
     def watch(self, session: Session, key: bytes) -> None:
         """Make a session watch a key of its database."""
+        if session.watch_broken:
+            return
         keyspace = session.keyspace
         place = (keyspace.index, key)
         if place in session.watched:
@@ -46,6 +48,12 @@ class Watching:
         session.watched = {}
         self._node.update_listening()
 
+    def discard(self, session: Session) -> None:
+        """End a session's transaction without running it."""
+        session.transaction = None
+        session.gate &= ~IN_MULTI
+        self.unwatch(session)
+
     def is_broken(self, session: Session) -> bool:
         """Return whether a key that the session watches has changed or has expired since."""
         if session.watch_broken:
@@ -66,7 +74,9 @@ class Watching:
                 self._touch_database(index)
                 continue
             for session in watchers.get((index, key), ()):
-                session.watch_broken = True
+                # A key that had expired before WATCH does not change by being dropped now.
+                if event != b"expired" or session.watched[(index, key)]:
+                    session.watch_broken = True
 
     def _touch_database(self, index: int) -> None:
         """Break the watches in a database whose keys went all at once: on what was or is there."""

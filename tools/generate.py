@@ -9,7 +9,6 @@ With --check nothing is written; the exit status says whether the file is what w
 import argparse
 import importlib
 import pkgutil
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Final
 
 import kvnode.commands
 from kvnode.command import CARDS, FLAG_NAMES, Card, KeySpec
+from kvnode.syntax import parse, printed
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 
@@ -29,12 +29,12 @@ from typing import Final, NamedTuple
 class KeyFacts(NamedTuple):
     """Where keys stand in an argv, as a key specification of COMMAND INFO.
 
-    The search begins at `index`, or behind the word `keyword` looked for from there. Then a range
+    The search begins at `begin`, or behind the word `keyword` looked for from there. Then a range
     (`last`, `step`, `limit`, relative), or a count at `keynum` (-1: none), keys from `first` on.
     `unknown`: the positions cannot be told from the argv alone. `access` is Redis's words.
     """
 
-    index: int
+    begin: int
     keyword: str
     last: int
     step: int
@@ -46,11 +46,18 @@ class KeyFacts(NamedTuple):
 
 
 class CommandFacts(NamedTuple):
-    """A command's arity (negative: at least), its flags by Redis's names, and its keys."""
+    """A command's arity (negative: at least), its flags by Redis's names, and its keys.
+
+    `idempotent`: a client may repeat a request whose reply was lost, because run twice it leaves
+    the data that it leaves when run once, and the second reply does not deny that it took effect;
+    but not a request with one of the words `not_idempotent_with`.
+    """
 
     arity: int
     flags: frozenset[str]
     keys: tuple[KeyFacts, ...]
+    idempotent: bool
+    not_idempotent_with: tuple[str, ...]
 
 
 FACTS: Final[dict[str, CommandFacts]] = {
@@ -87,14 +94,10 @@ def facts(cards: dict[str, Card]) -> str:
         flags = [text for flag, text in FLAG_NAMES if card.flags & flag]
         keys = "".join(f"{key_facts(key)}, " for key in card.keys)
         lines.append(
-            f"    {name!r}: CommandFacts({card.arity}, frozenset({flags!r}), ({keys.rstrip()})),\n"
+            f"    {name!r}: CommandFacts({card.arity}, frozenset({flags!r}), ({keys.rstrip()}),"
+            f" {card.idempotent}, {card.not_idempotent_with!r}),\n"
         )
     return FACTS_HEAD + "".join(lines) + "}\n"
-
-
-def plain_syntax(line: str) -> str:
-    """Return a card's syntax line without its types (`:i`), key numbers, versions and names."""
-    return re.sub(r":[a-z](#\d+)?|@[\d.]+|[\w-]+=(?=[<\[(])", "", line)
 
 
 def docs(cards: dict[str, Card]) -> str:
@@ -111,7 +114,7 @@ def docs(cards: dict[str, Card]) -> str:
         parts.append(f"## {group}\n\n| command | since | complexity | |\n|---|---|---|---|")
         for name, card in rows:
             cells = (
-                f"`{f'{name} {plain_syntax(card.syntax)}'.strip()}`",
+                f"`{f'{name} {printed(parse(card.syntax))}'.strip()}`",
                 card.since,
                 card.complexity,
             )

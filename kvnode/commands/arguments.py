@@ -7,7 +7,7 @@ from mypy_extensions import i64
 from kvnode.context import Context
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
-from kvprotocol.numbers import I64_MAX, parse_float, parse_int
+from kvprotocol.numbers import I64_MAX, parse_as_strtod, parse_float, parse_int
 
 _TIMEOUT_SECONDS_MAX: Final = 9223372036854775.0
 
@@ -41,7 +41,7 @@ def not_negative(text: bytes, message: str = errors.MUST_BE_POSITIVE) -> int:
 
 
 def double(text: bytes, message: str = errors.NOT_A_FLOAT) -> float:
-    """Return a float argument; NaN is refused."""
+    """Return a float argument; NaN is refused, and what no double can come near."""
     value = parse_float(text)
     if value is None:
         raise ReplyError(message)
@@ -50,20 +50,17 @@ def double(text: bytes, message: str = errors.NOT_A_FLOAT) -> float:
 
 def deadline_of_timeout(ctx: Context, text: bytes) -> i64:
     """Return when a blocking command's timeout in seconds ends, in ms; 0 for never."""
-    seconds = parse_float(text)
+    seconds = parse_as_strtod(text)
     if seconds is None:
         raise ReplyError(errors.TIMEOUT_NOT_FLOAT)
-    if seconds > _TIMEOUT_SECONDS_MAX:
-        raise ReplyError(errors.TIMEOUT_OUT_OF_RANGE)
-    if seconds < 0:
+    # A number of milliseconds beyond 64 bits comes out negative in Redis 7.0.
+    if seconds >= _TIMEOUT_SECONDS_MAX or seconds * 1000.0 <= -1.0:
         raise ReplyError(errors.TIMEOUT_NEGATIVE)
-    if seconds == 0:
-        return 0
     milliseconds = int(seconds * 1000.0)
     if milliseconds < seconds * 1000.0:
         milliseconds += 1
-    if milliseconds + ctx.now_ms > I64_MAX:
-        raise ReplyError(errors.TIMEOUT_OUT_OF_RANGE)
+    if milliseconds == 0 or milliseconds + int(ctx.now_ms) > I64_MAX:
+        return 0
     return i64(milliseconds) + ctx.now_ms
 
 

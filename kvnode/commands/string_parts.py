@@ -64,6 +64,7 @@ def append(ctx: Context, argv: list[bytes]) -> Reply:
     complexity="O(N) with N bytes written",
     summary="Overwrite part of a key's string value, padding with zero bytes.",
     syntax="key:k#0 offset:i value",
+    idempotent=True,
 )
 def setrange(ctx: Context, argv: list[bytes]) -> Reply:
     keyspace = ctx.keyspace

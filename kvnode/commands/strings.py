@@ -12,10 +12,11 @@ from kvnode.datatypes.strings import stored_form, text, text_or_empty
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.long_double import add, parse_long_double
-from kvprotocol.numbers import I64_MAX, I64_MIN
+from kvprotocol.numbers import I64_MIN
 from kvprotocol.replies import OK, Reply
 
 _NEVER: Final = -1
+_MAX: Final[i64] = 9223372036854775807
 
 
 @command(
@@ -102,6 +103,8 @@ def _read_options(argv: list[bytes], start: int, is_set: bool) -> SetOptions:
     syntax="key:k#0 value [condition=<NX|XX>@2.6.12] [GET@6.2.0] [expiration=<EX seconds:i@2.6.12|"
     "PX milliseconds:i@2.6.12|EXAT unix-time-seconds:t@6.2.0|PXAT unix-time-milliseconds:t@6.2.0|"
     "KEEPTTL@6.0.0>]",
+    idempotent=True,
+    not_idempotent_with=("NX", "GET"),
 )
 def set_(ctx: Context, argv: list[bytes]) -> Reply:
     keyspace = ctx.keyspace
@@ -177,6 +180,7 @@ def setnx(ctx: Context, argv: list[bytes]) -> Reply:
     complexity="O(1)",
     summary="Set a key to a string that expires after some seconds.",
     syntax="key:k#0 seconds:i value",
+    idempotent=True,
 )
 def setex(ctx: Context, argv: list[bytes]) -> Reply:
     _put(ctx, argv[1], argv[3], deadline(ctx, argv[2], 1000, False, "setex"), False)
@@ -194,6 +198,7 @@ def setex(ctx: Context, argv: list[bytes]) -> Reply:
     complexity="O(1)",
     summary="Set a key to a string that expires after some milliseconds.",
     syntax="key:k#0 milliseconds:i value",
+    idempotent=True,
 )
 def psetex(ctx: Context, argv: list[bytes]) -> Reply:
     _put(ctx, argv[1], argv[3], deadline(ctx, argv[2], 1, False, "psetex"), False)
@@ -257,6 +262,8 @@ def getdel(ctx: Context, argv: list[bytes]) -> Reply:
     summary="Return a key's string value and set or drop its expiry.",
     syntax="key:k#0 [expiration=<EX seconds:i|PX milliseconds:i|EXAT unix-time-seconds:t|"
     "PXAT unix-time-milliseconds:t|PERSIST>]",
+    idempotent=True,
+    not_idempotent_with=("EXAT", "PXAT"),
 )
 def getex(ctx: Context, argv: list[bytes]) -> Reply:
     keyspace = ctx.keyspace
@@ -322,6 +329,7 @@ def mget(ctx: Context, argv: list[bytes]) -> Reply:
     summary="Set several keys to strings.",
     syntax="key_value=(key:k#0 value) ...",
     tips=("request_policy:multi_shard", "response_policy:all_succeeded"),
+    idempotent=True,
 )
 def mset(ctx: Context, argv: list[bytes]) -> Reply:
     if len(argv) % 2 == 0:
@@ -363,21 +371,21 @@ def msetnx(ctx: Context, argv: list[bytes]) -> Reply:
     return 1
 
 
-def _add(ctx: Context, name: bytes, amount: int) -> Reply:
+def _add(ctx: Context, name: bytes, amount: i64) -> Reply:
     """Add to the integer that a key holds."""
     keyspace = ctx.keyspace
     stored = keyspace.for_write(name)
-    value = 0
+    value: i64 = 0
     if isinstance(stored, int):
-        value = stored
+        value = i64(stored)
     elif stored is not None:
-        value = integer(text_or_empty(stored))
-    value += amount
-    if value > I64_MAX or value < I64_MIN:
+        value = i64(integer(text_or_empty(stored)))
+    if (amount > 0 and value > _MAX - amount) or (amount < 0 and value < -_MAX - 1 - amount):
         raise ReplyError(errors.OVERFLOW)
-    keyspace.store(name, value)
+    total: object = value + amount
+    keyspace.store(name, total)
     keyspace.changed(name, b"incrby")
-    return value
+    return total
 
 
 @command(
@@ -425,7 +433,7 @@ def decr(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="key:k#0 increment:i",
 )
 def incrby(ctx: Context, argv: list[bytes]) -> Reply:
-    return _add(ctx, argv[1], integer(argv[2]))
+    return _add(ctx, argv[1], i64(integer(argv[2])))
 
 
 @command(
@@ -444,7 +452,7 @@ def decrby(ctx: Context, argv: list[bytes]) -> Reply:
     amount = integer(argv[2])
     if amount == I64_MIN:
         raise ReplyError("ERR decrement would overflow")
-    return _add(ctx, argv[1], -amount)
+    return _add(ctx, argv[1], i64(-amount))
 
 
 @command(

@@ -1,7 +1,7 @@
 """What a stored form is: its type's name, its encoding's name, and how it is copied.
 
-The one place that tells all stored forms apart; whoever works inside a value opens the handle of its
-type instead.
+The one place that tells all stored forms apart; whoever works inside a value opens the handle of
+its type instead.
 """
 
 from kvnode.datatypes import strings
@@ -46,7 +46,7 @@ def encoding(stored: object, encodings: Encodings) -> bytes:
         return strings.encoding(stored)
     if isinstance(stored, bytes):
         tag = stored[0]
-        if tag == TAG_HASH or tag == TAG_ZSET:
+        if tag in (TAG_HASH, TAG_ZSET):
             return b"listpack"
         if tag == TAG_INTSET:
             return b"intset"

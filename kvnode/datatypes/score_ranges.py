@@ -4,7 +4,7 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from kvprotocol.numbers import parse_float
+from kvprotocol.numbers import parse_as_strtod
 
 _BEFORE_ALL: Final = -1
 _AT_MEMBER: Final = 0
@@ -115,21 +115,21 @@ def parse_score_bound(text: bytes) -> ScoreBound | None:
     """
     exclusive = text[:1] == b"("
     number = text[1:] if exclusive else text
-    score = parse_float(number)
+    score = parse_as_strtod(number)
     if score is None:
-        score = _parse_as_strtod(number)
+        score = _parse_padded(number)
         if score is None:
             return None
     return ScoreBound(score, exclusive)
 
 
-def _parse_as_strtod(text: bytes) -> float | None:
+def _parse_padded(text: bytes) -> float | None:
     nul: i64 = text.find(b"\x00")
     if nul >= 0:
         text = text[:nul]
     if not text:
         return 0.0
-    return parse_float(text.lstrip(b" \t\n\v\f\r"))
+    return parse_as_strtod(text.lstrip(b" \t\n\v\f\r"))
 
 
 def parse_lex_bound(text: bytes) -> LexBound | None:

@@ -14,6 +14,7 @@ from mypy_extensions import i64, mypyc_attr
 from kvnode.datatypes import packed_scores
 from kvnode.datatypes.encodings import Encodings
 from kvnode.datatypes.score_ranges import LexRange, ScoreRange
+from kvnode.structures import listpack
 from kvnode.structures.chunked_scores import reverse_scores
 from kvnode.structures.score_table import ScoreTable
 from kvprotocol.errors import WrongType
@@ -358,15 +359,12 @@ class SortedSet:
         A member that is there from the first call to the last is returned at least once.
         """
         table = self.table
-        flat: list[bytes] = []
         if table is None:
-            members, scores = self.items()
-            first: i64 = 0
-            end: i64 = len(members)
-            cursor = 0
-        else:
-            members, scores = table.members, table.scores
-            cursor, first, end = table.scan(cursor, count)
+            # As they stand: a packed 1e17 is an integer entry, and Redis shows it as such.
+            return 0, listpack.entries(self.packed, packed_scores.BASE)
+        members, scores = table.members, table.scores
+        cursor, first, end = table.scan(cursor, count)
+        flat: list[bytes] = []
         i = first
         while i < end:
             flat.append(members[i])

@@ -203,6 +203,8 @@ def next_entry(data: bytes, offset: i64) -> i64:
         return offset + (lead & 0x3F) + 2
     if lead < 0xE0:
         return offset + 3
+    if _INTEGER_16 <= lead <= _INTEGER_32:  # scores, mostly
+        return offset + lead - (_INTEGER_16 - 4)
     size = _body_size(data, offset, lead)
     return offset + size + _backlen_size(size)
 

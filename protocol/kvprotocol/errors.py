@@ -66,7 +66,12 @@ EXEC_WITHOUT_MULTI: Final = "ERR EXEC without MULTI"
 DISCARD_WITHOUT_MULTI: Final = "ERR DISCARD without MULTI"
 WATCH_INSIDE_MULTI: Final = "ERR WATCH inside MULTI is not allowed"
 EXEC_ABORTED: Final = "EXECABORT Transaction discarded because of previous errors."
+EXEC_ABORTED_BY: Final = "EXECABORT Transaction discarded because of: %s"
+WRONG_SUBCOMMAND: Final = (
+    "ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP."
+)
 NOT_IN_MULTI: Final = "ERR Command not allowed inside a transaction"
+MONITOR_READS_NOTHING: Final = "ERR Replica can't interact with the keyspace"
 OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."
 NO_AUTH: Final = "NOAUTH Authentication required."
 WRONG_PASS: Final = "WRONGPASS invalid username-password pair or user is disabled."

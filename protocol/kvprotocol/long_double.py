@@ -8,13 +8,17 @@ Python float would print 0.1 + 0.2 otherwise. A value is a pair (mantissa, expon
 import re
 from typing import Final
 
-from kvprotocol.numbers import parse_float
-
 _MANTISSA_BITS: Final = 64
 _EXPONENT_MAX: Final = 16384
 _EXPONENT_MIN: Final = -16445  # of the smallest denormal
 _TEXT_BYTES_MAX: Final = 5120
+_DIGITS_AT_ONCE: Final = 4000
+_SCALE_AT_ONCE: Final = 10**_DIGITS_AT_ONCE
 _DECIMAL: Final = re.compile(rb"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
+_INFINITIES: Final = (b"inf", b"+inf", b"-inf", b"infinity", b"+infinity", b"-infinity")
+_HEXADECIMAL: Final = re.compile(
+    rb"([+-]?)0[xX]([0-9a-fA-F]*)(?:\.([0-9a-fA-F]*))?(?:[pP]([+-]?[0-9]+))?"
+)
 
 
 class LongDouble:
@@ -33,7 +37,7 @@ def parse_long_double(text: bytes) -> LongDouble | None:
     pair = _parse(text)
     if pair is not None:
         return LongDouble(pair[0], pair[1])
-    if text.lower().lstrip(b"+-") in (b"inf", b"infinity") and len(text) <= 9:
+    if text.lower() in _INFINITIES:
         return LongDouble(0, 0, True)
     return None
 
@@ -60,8 +64,8 @@ def _parse(text: bytes) -> tuple[int, int] | None:
     sign, whole, fraction, power = match.groups(b"")
     if not whole and not fraction:
         return None
-    exponent = int(power or b"0") - len(fraction)
-    digits = int(whole + fraction)
+    exponent = _integer(power) - len(fraction)
+    digits = _integer(whole + fraction)
     if digits == 0:
         return 0, 0
     if exponent > 5000 or exponent < -10000:
@@ -69,17 +73,43 @@ def _parse(text: bytes) -> tuple[int, int] | None:
     if sign == b"-":
         digits = -digits
     rounded = _round(digits * 10**exponent, 1) if exponent >= 0 else _round(digits, 10**-exponent)
-    if rounded is None or rounded[1] + _MANTISSA_BITS < _EXPONENT_MIN:
-        return None
-    return rounded
+    return None if rounded is None or _underflows(rounded) else rounded
+
+
+def _integer(text: bytes) -> int:
+    """Return the integer that a text of digits spells; Python alone refuses 4,300 and more."""
+    if len(text) <= _DIGITS_AT_ONCE:
+        return int(text or b"0")
+    if text[0] in b"+-":
+        value = _integer(text[1:])
+        return -value if text[0] == 45 else value
+    return _integer(text[:-_DIGITS_AT_ONCE]) * _SCALE_AT_ONCE + int(text[-_DIGITS_AT_ONCE:])
 
 
 def _parse_hexadecimal(text: bytes) -> tuple[int, int] | None:
-    value = parse_float(text)
-    if value is None or value - value != 0.0:
+    match = _HEXADECIMAL.fullmatch(text)
+    if match is None:
         return None
-    numerator, denominator = value.as_integer_ratio()
-    return _round(numerator, denominator)
+    sign, whole, fraction, power = match.groups(b"")
+    if not whole and not fraction:
+        return None
+    digits = int(whole + fraction, 16)
+    exponent = _integer(power) - 4 * len(fraction)
+    if digits == 0:
+        return 0, 0
+    if exponent > 20000 or exponent < -50000:
+        return None
+    if sign == b"-":
+        digits = -digits
+    rounded = _round(digits << max(exponent, 0), 1 << max(-exponent, 0))
+    return None if rounded is None or _underflows(rounded) else rounded
+
+
+def _underflows(value: tuple[int, int]) -> bool:
+    """Return whether a value is at most half of the smallest denormal, and so becomes zero."""
+    mantissa, exponent = value
+    top = exponent + _MANTISSA_BITS
+    return top < _EXPONENT_MIN or (top == _EXPONENT_MIN and abs(mantissa).bit_count() == 1)
 
 
 def _round(numerator: int, denominator: int) -> tuple[int, int] | None:
@@ -116,7 +146,8 @@ def _print(value: tuple[int, int]) -> bytes:
     scaled = abs(mantissa) * 10**17
     units = scaled << exponent if exponent >= 0 else _divide(scaled, 1, -exponent)
     whole, fraction = divmod(units, 10**17)
-    text = b"%d" % whole
+    upper, lower = divmod(whole, _SCALE_AT_ONCE)
+    text = b"%d%04000d" % (upper, lower) if upper else b"%d" % lower
     if fraction:
         text += b"." + (b"%017d" % fraction).rstrip(b"0")
     return b"-" + text if mantissa < 0 and units else text

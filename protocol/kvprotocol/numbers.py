@@ -49,8 +49,19 @@ def _parse_long(text: bytes, start: i64) -> int | None:
 
 
 def parse_float(text: bytes) -> float | None:
-    """Return the float that `text` spells as C's strtod reads it, without NaN; else None."""
-    if not text or len(text) > 255:
+    """Return the float that `text` spells, else None: not NaN, nothing that no double comes near.
+
+    So 1e400 and 1e-400 are refused, as Redis does for scores, weights and coordinates.
+    """
+    value = parse_as_strtod(text)
+    if value is not None and (value == 0.0 or value - value != 0.0) and not _is_exact(text, value):
+        return None
+    return value
+
+
+def parse_as_strtod(text: bytes) -> float | None:
+    """Return the float that the whole of `text` spells, without NaN; too large is infinite."""
+    if not text:
         return None
     first = text[0]
     if first in b" \t\n\v\f\r" or text[-1] in b" \t\n\v\f\r_" or b"_" in text:
@@ -60,6 +71,15 @@ def parse_float(text: bytes) -> float | None:
     except ValueError:
         value = _parse_hex_float(text)
     return None if math.isnan(value) else value
+
+
+def _is_exact(text: bytes, value: float) -> bool:
+    """Return whether a zero or an infinity is what the text says."""
+    text = text.lower()
+    if value != 0.0:
+        return b"n" in text  # of all that is read as infinite only "inf" has this letter
+    digits = text.partition(b"p" if b"x" in text else b"e")[0]
+    return not digits.strip(b"+-0x.")
 
 
 def _parse_hex_float(text: bytes) -> float:

@@ -13,6 +13,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from kvprotocol.errors import ProtocolError
+from kvprotocol.numbers import parse_int
 
 LINE_BYTES_MAX: Final = 65536  # of an inline command, and of a length line
 BULK_BYTES_MAX: Final = 512 * 1024 * 1024
@@ -42,9 +43,24 @@ class RequestParser:
         self._bulk: i64 = -1  # length of the announced bulk, -1 when its line is still to come
         self._reads: list[bytes] = []  # of a large bulk that is not complete
         self._reads_bytes: i64 = 0
+        self._kept: list[bytes] = []  # reads that came while the session waited
+        self._kept_bytes: i64 = 0
+        self.keeps = False  # whether there are any
+
+    def keep(self, data: bytes) -> None:
+        """Take a read while nobody calls `next`; `feed` joins all of them once."""
+        self._kept.append(data)
+        self._kept_bytes += len(data)
+        self.keeps = True
 
     def feed(self, data: bytes) -> None:
         """Take the next read."""
+        if self.keeps:
+            self._kept.append(data)
+            data = b"".join(self._kept)
+            self._kept = []
+            self._kept_bytes = 0
+            self.keeps = False
         if self._reads_bytes:
             self._reads.append(data)
             self._reads_bytes += len(data)
@@ -63,7 +79,7 @@ class RequestParser:
 
     def buffered(self) -> i64:
         """Return the number of bytes held that do not make a whole request yet."""
-        return len(self.data) - self.position + self._reads_bytes
+        return len(self.data) - self.position + self._reads_bytes + self._kept_bytes
 
     def next(self) -> list[bytes] | None:
         """Return the next request, an empty list for an empty one, None when more bytes are needed.
@@ -111,7 +127,8 @@ class RequestParser:
                 if position + 3 >= end:
                     break
                 if data[position] != 36:  # "$"
-                    self._raise_no_bulk(data[position])
+                    self._check_bulk_mark(position)
+                    break
                 first: i64 = data[position + 1] - 48
                 second: i64 = data[position + 2]
                 if second == 13 and 0 <= first <= 9 and data[position + 3] == 10:
@@ -145,7 +162,9 @@ class RequestParser:
             return argv
         if bulk < 0:
             if position < end and data[position] != 36:
-                self._raise_no_bulk(data[position])
+                self._check_bulk_mark(position)
+            elif position + 3 == end:
+                self._bulk_line(position)  # refuses a `$` line without a length
         elif bulk > _COLLECT_BYTES_MIN:
             self._reads = [data[position:]]
             self._reads_bytes = end - position
@@ -153,8 +172,34 @@ class RequestParser:
             self.position = 0
         return None
 
-    def _raise_no_bulk(self, byte: i64) -> None:
-        raise ProtocolError(f"Protocol error: expected '$', got '{chr(byte)}'")
+    def _check_bulk_mark(self, position: i64) -> None:
+        """Refuse an argument that does not begin with `$`, once its whole line is there."""
+        too_big = "too big bulk count string"
+        stop = self._line_end(position, too_big)
+        if stop >= 0 and not self._is_hidden(position, stop, too_big):
+            mark = self.data[position : position + 1].decode("utf-8", "surrogateescape")
+            raise ProtocolError(f"Protocol error: expected '$', got '{mark}'")
+
+    def _line_end(self, position: i64, too_big: str) -> i64:
+        """Return where the CR of the line at `position` stands, -1 while the line is cut off."""
+        data = self.data
+        end: i64 = len(data)
+        stop: i64 = data.find(b"\r", position)
+        if stop < 0 and end - position > LINE_BYTES_MAX:
+            raise ProtocolError(f"Protocol error: {too_big}")
+        return stop if stop + 1 < end else -1
+
+    def _is_hidden(self, position: i64, stop: i64, too_big: str) -> bool:
+        """Return whether a NUL hides the end of a line from Redis, which looks for it as C does.
+
+        Such a line never ends; the peer is told so when it has become too long.
+        """
+        data = self.data
+        if data.find(b"\0", position, stop) < 0:
+            return False
+        if len(data) - position > LINE_BYTES_MAX:
+            raise ProtocolError(f"Protocol error: {too_big}")
+        return True
 
     def _bulk_line(self, position: i64) -> i64:
         """Return the length that the `$` line at `position` announces, -1 when it is cut off."""
@@ -172,30 +217,27 @@ class RequestParser:
 
         -1 stands for every negative number, -2 for a cut line, -3 for one that is not a number.
         """
-        data = self.data
-        end: i64 = len(data)
-        stop: i64 = data.find(b"\r", position, position + LINE_BYTES_MAX + 1)
+        stop = self._line_end(position, too_big)
         if stop < 0:
-            if end - position > LINE_BYTES_MAX:
-                raise ProtocolError(f"Protocol error: {too_big}")
             return -2
-        if stop + 1 >= end:
-            return -2
+        data = self.data
         start = position + 1
         negative = start < stop and data[start] == 45
         if negative:
             start += 1
-        if start >= stop or stop - start > 18:
-            return -3
         value: i64 = 0
-        if data[start] == 48 and (stop - start > 1 or negative):
-            return -3
-        while start < stop:
-            digit: i64 = data[start] - 48
-            if digit < 0 or digit > 9:
-                return -3
-            value = value * 10 + digit
-            start += 1
+        if 0 < stop - start <= 18 and (data[start] != 48 or (stop - start == 1 and not negative)):
+            while start < stop:
+                digit: i64 = data[start] - 48
+                if digit < 0 or digit > 9:
+                    break
+                value = value * 10 + digit
+                start += 1
+        if start < stop or data[stop - 1] < 48:
+            # No number, or a long one: what is in the bounds is shorter, or negative.
+            number = parse_int(data[position + 1 : stop])
+            if number is None or number >= 0:
+                return -2 if self._is_hidden(position, stop, too_big) else -3
         self.position = stop + 2
         return -1 if negative else value
 
@@ -220,8 +262,9 @@ class RequestParser:
                 if position > start:
                     words.append(data[start:position])
                 start = position + 1
-            elif byte == 34 or byte == 39 or (byte < 32 and byte != 13):
-                return self._inline_with_quotes()
+            elif byte == 34 or byte == 39 or byte < 32:
+                if byte != 13 or (position + 1 < end and data[position + 1] != 10):
+                    return self._inline_with_quotes()
             position += 1
         if end - self.position > LINE_BYTES_MAX:
             raise ProtocolError("Protocol error: too big inline request")
@@ -231,7 +274,7 @@ class RequestParser:
         """Return the words of a line that has more in it than words and spaces."""
         data = self.data
         newline: i64 = data.find(b"\n", self.position)
-        if newline < 0:
+        if newline < 0 or data.find(b"\0", self.position, newline) >= 0:
             if len(data) - self.position > LINE_BYTES_MAX:
                 raise ProtocolError("Protocol error: too big inline request")
             return None
@@ -245,11 +288,16 @@ class RequestParser:
 
 _ESCAPES: Final = {110: 10, 114: 13, 116: 9, 98: 8, 97: 7}
 _HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
-_SPACES: Final = b" \t\n\v\f\r\0"
+_SPACES: Final = b" \t\n\v\f\r"  # between words
+_WORD_ENDS: Final = b" \t\n\r"
 
 
 def split_words(line: bytes) -> list[bytes] | None:
-    """Split a line as redis-cli does (quotes, escapes); None when the quotes are unbalanced."""
+    """Split a line as redis-cli does (quotes, escapes); None when the quotes are unbalanced.
+
+    As in C, a NUL ends the line.
+    """
+    line = line.partition(b"\0")[0]
     words: list[bytes] = []
     position = 0
     end = len(line)
@@ -259,7 +307,7 @@ def split_words(line: bytes) -> list[bytes] | None:
         if position >= end:
             return words
         word = bytearray()
-        while position < end and line[position] not in _SPACES:
+        while position < end and line[position] not in _WORD_ENDS:
             byte = line[position]
             if byte != 34 and byte != 39:
                 word.append(byte)
@@ -268,6 +316,7 @@ def split_words(line: bytes) -> list[bytes] | None:
             position = _quoted(line, position, word)
             if position < 0:
                 return None
+            break
         words.append(bytes(word))
 
 

@@ -1,7 +1,7 @@
 """The hash slot of a key: CRC16 (XMODEM) of the key or of its `{tag}`, modulo 16,384.
 
-Source: the Redis Cluster specification. Two table steps handle a byte pair, which is what the
-loop's time goes into: 16 bytes take 23 ns compiled.
+Source: the Redis Cluster specification. The loop takes two bytes a step, with one table for each,
+so that the second look-up need not wait for the first.
 """
 
 from typing import Final
@@ -13,27 +13,26 @@ SLOT_COUNT: Final = 16384
 _POLYNOMIAL: Final = 0x1021
 
 
-def _crc16_table() -> vec[i64]:
-    rows = []
-    for byte in range(256):
-        crc = byte << 8
-        for _ in range(8):
-            crc = ((crc << 1) ^ _POLYNOMIAL if crc & 0x8000 else crc << 1) & 0xFFFF
-        rows.append(i64(crc))
-    return vec[i64](rows)
+def _shifted(crc: int, bits: int) -> int:
+    """Return the remainder after `bits` zero bits more."""
+    for _ in range(bits):
+        crc = ((crc << 1) ^ _POLYNOMIAL if crc & 0x8000 else crc << 1) & 0xFFFF
+    return crc
 
 
-_TABLE: Final = _crc16_table()
+_LAST: Final = vec[i64]([i64(_shifted(byte << 8, 8)) for byte in range(256)])
+_FIRST: Final = vec[i64]([i64(_shifted(byte << 8, 16)) for byte in range(256)])
 
 
 def crc16(data: bytes, start: i64, stop: i64) -> i64:
     """Return the CRC16/XMODEM of `data[start:stop]`."""
-    table = _TABLE
     crc: i64 = 0
     i = start
-    while i < stop:
-        crc = ((crc << 8) & 0xFFFF) ^ table[((crc >> 8) ^ data[i]) & 0xFF]
-        i += 1
+    while i + 1 < stop:
+        crc = _FIRST[(crc >> 8) ^ data[i]] ^ _LAST[(crc & 0xFF) ^ data[i + 1]]
+        i += 2
+    if i < stop:
+        crc = ((crc << 8) & 0xFFFF) ^ _LAST[(crc >> 8) ^ data[i]]
     return crc
 
 

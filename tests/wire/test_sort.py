@@ -117,3 +117,175 @@ def test_sort_refuses_what_redis_refuses(pair: Pair) -> None:
         SORT_RO string
         SORT_RO
     """)
+
+
+def test_sort_reads_numbers_as_strtod_does(pair: Pair) -> None:
+    numbers: list[bytes | str] = [
+        *("", "0", "-0", "+1", "1.", ".5", "-.5", "1e3", "1E3", "0x10", "0X1p3", "-0x2", "0x.8"),
+        *(" 3", "\t4", "\n5", "inf", "-INF", "Infinity", "+infinity", "007", "1e-300", "0e99999"),
+        *(
+            b"2\x00",
+            b"2\x00x",
+            b"\x00",
+            "0x1p-1",
+            "00",
+            "-00.0e5",
+            "1e22",
+            "9" * 25,
+            "0." + "0" * 20,
+        ),
+    ]
+    for number in numbers:
+        pair.same("DEL", "l")
+        pair.same("RPUSH", "l", 2, number, "1.5", 7)
+        pair.same_exactly("SORT", "l")
+        pair.same_exactly("SORT_RO", "l", "DESC")
+    refused = [
+        *(" ", "1 ", "1\n", "1_0", "1_", "_1", "nan", "-nan", "NaN", "1e400", "-1e400", "1e-400"),
+        *(
+            "1e-310",
+            "0x",
+            "x",
+            "+",
+            "-",
+            ".",
+            "e5",
+            "1e",
+            "1e+",
+            "--1",
+            "0x1p",
+            "infi",
+            "1,5",
+            "1d",
+        ),
+        *("0x1_0", "0xg", "0x1 ", "0x1p99999", "\xb2", "infinit", "in", "1.2.3", "0b1", "1j"),
+    ]
+    for number in refused:
+        pair.same("DEL", "l")
+        pair.same("RPUSH", "l", 2, number, 1)
+        pair.same_exactly("SORT", "l")
+        pair.same_exactly("SORT", "l", "ALPHA")
+        pair.same_exactly("SORT", "l", "BY", "nosort")
+        pair.same_exactly("SORT", "l", "STORE", "out")
+    pair.same("EXISTS", "out")
+
+
+def test_sort_alpha_compares_bytes(pair: Pair) -> None:
+    words: list[bytes | str] = [
+        "b",
+        "a",
+        "B",
+        "",
+        "ab",
+        "a b",
+        "\xe9",
+        "e",
+        "10",
+        "9",
+        "a\xff",
+        b"\xff",
+        b"\x01",
+    ]
+    pair.same("RPUSH", "l", *words)
+    pair.same("SADD", "s", *words)
+    pair.same("RPUSH", "zeros", b"a\x00z", b"a\x00b", "a", b"a\x00b", "", b"\x00", "b")
+    for key in ("l", "s", "zeros"):
+        for form in ("ALPHA", "ALPHA DESC", "ALPHA LIMIT 2 3", "ALPHA DESC LIMIT 1 2"):
+            pair.same_exactly("SORT", key, *form.split())
+        pair.same("SORT", key, "ALPHA", "STORE", "out")
+        pair.same("LRANGE", "out", 0, -1)
+        pair.same("SORT", key, "ALPHA", "DESC", "STORE", "out")
+        pair.same("LRANGE", "out", 0, -1)
+
+
+def test_sort_by_weights_of_every_kind(pair: Pair) -> None:
+    pair.same("RPUSH", "ids", 3, 1, 4, 2, 5, 1)
+    pair.same_script("""
+        SET w_1 same
+        SET w_2 same
+        SET w_4 ""
+        HSET w_5 f 1
+        SET n_1 5
+        SET n_2 5
+        SET n_3 " -1"
+        RPUSH n_4 1
+        HSET h_1 f 2 "" empty
+        HSET h_2 f x
+        SET h_3 string
+        HSET h*2 f 9
+        SET plain value
+        SET 1 one
+        HSET 2 f two
+    """)
+    for form in (
+        *("BY w_* ALPHA", "BY w_* ALPHA DESC", "BY w_*", "BY n_*", "BY n_* DESC", "BY n_* ALPHA"),
+        *("BY h_*->f", "BY h_*->f ALPHA GET h_*->f", "BY h_*->missing DESC", "BY # GET #", "BY *"),
+        *("GET # GET plain GET *", "GET *->f", "GET h_*->", "GET h_*->f->g", "GET h_->*", "GET #*"),
+        *("GET h_**", "GET w_5->f", "BY w_* BY n_*", "BY nosort BY n_*", "BY n_* BY nosort DESC"),
+        *("BY n_* LIMIT 0 2", "BY n_* LIMIT -5 100", "LIMIT 1 2 LIMIT 0 1", "BY x ALPHA LIMIT 2 9"),
+        *("BY nosort DESC LIMIT 1 3", "BY nosort LIMIT 5 -1", "BY nosort LIMIT 6 1", "GET w_*"),
+    ):
+        for command in ("SORT", "SORT_RO"):
+            pair.same_exactly(command, "ids", *form.split())
+        pair.same("SORT", "ids", *form.split(), "STORE", "out")
+        pair.same("LRANGE", "out", 0, -1)
+
+
+def test_sort_of_large_values(pair: Pair) -> None:
+    numbers = [i * 7919 % 1000 for i in range(1000)]
+    pair.same("RPUSH", "l", *numbers)
+    pair.same("SADD", "s", *numbers)
+    pair.same("SADD", "words", *[f"w{i}" for i in numbers])
+    pair.same("ZADD", "z", *[word for i in numbers for word in (-i, f"{i}")])
+    for key in ("l", "s", "z"):
+        for form in ("", "DESC", "ALPHA", "LIMIT 990 20", "LIMIT 10 20 DESC", "ALPHA LIMIT 0 5"):
+            pair.same_exactly("SORT", key, *form.split())
+    for key in ("l", "z"):
+        for form in ("", "DESC", "LIMIT 10 5", "DESC LIMIT 10 5"):
+            pair.same_exactly("SORT", key, "BY", "nosort", *form.split())
+    for key in ("l", "s", "z", "words"):
+        pair.same("SORT", key, "BY", "nosort", "STORE", "out")
+        pair.same("LRANGE", "out", 0, -1)
+        pair.same("SORT", key, "BY", "nosort", "DESC", "LIMIT", 3, 50, "STORE", "out")
+        pair.same("LRANGE", "out", 0, -1)
+        pair.same("SORT", key, "ALPHA", "DESC", "STORE", "out")
+        pair.same("LRANGE", "out", 0, -1)
+
+
+def test_sort_refuses_options_in_the_order_of_redis(pair: Pair) -> None:
+    pair.same_script("""
+        SET string x
+        RPUSH l a
+        SORT string BOGUS
+        SORT string LIMIT 0 x
+        SORT string STORE
+        SORT string GET
+        SORT string BY
+        SORT string LIMIT 1
+        SORT string LIMIT x BOGUS
+        SORT string LIMIT 9223372036854775808 1
+        SORT string ALPHA
+        SORT missing BOGUS
+        SORT missing GET x STORE out
+        SORT l STORE string
+        SORT l ALPHA LIMIT 0 9223372036854775807
+        SORT l ALPHA LIMIT 9223372036854775807 9223372036854775807
+        SORT l ALPHA LIMIT -9223372036854775808 -9223372036854775808
+        SORT_RO l ALPHA STORE string
+        SORT_RO l STORE
+        SORT l ALPHA STORE string
+        TYPE string
+        sort l alpha asc limit 0 1 get # by nosort store string
+        LRANGE string 0 -1
+    """)
+
+
+def test_sorting_into_a_list_serves_who_waits_for_it(pair: Pair) -> None:
+    pair.same_script("""
+        RPUSH l 2 1
+        A> BLPOP out 0
+        A<!
+        SORT l STORE out
+        A<
+        LRANGE out 0 -1
+    """)

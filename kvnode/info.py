@@ -1,0 +1,424 @@
+"""INFO: the sections, each a function from the node to its lines.
+
+Names and their order are those of Redis 7.0.15, because dashboards and clients read them by name. A
+field whose subject does not exist here (replicas, forks, Lua memory) stays, with the value that
+Redis shows when there is none.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import i64
+
+from kvnode import __version__
+from kvnode.command import Command
+from kvnode.memory import DEADLINE_BYTES, ENTRY_BYTES, resident_bytes
+from kvnode.stats import percentile_us
+
+if TYPE_CHECKING:
+    from kvnode.node import Node
+
+REDIS_VERSION: Final = "7.0.15"
+NO_REPLICATION_ID: Final = "0" * 40
+_DAY_SECONDS: Final = 86400
+_KIB: Final = 1024.0
+_UNITS: Final = "KMGTPE"
+
+
+def human(size: int) -> str:
+    """Return a size in bytes as people read it: `512B`, `1.50K`, `2.00M`."""
+    if size < 1024:
+        return f"{size}B"
+    value = float(size)
+    for unit in _UNITS:
+        value /= _KIB
+        if value < _KIB:
+            return f"{value:.2f}{unit}"
+    return f"{size}B"
+
+
+def ratio(part: float, whole: float) -> float:
+    """Return a quotient, 0 where there is nothing to divide by."""
+    return part / whole if whole > 0 else 0.0
+
+
+class MemoryFigures:
+    """What INFO memory and MEMORY STATS tell of the process, in bytes, taken at one moment."""
+
+    def __init__(self, node: Node) -> None:
+        self.used = int(node.used_memory())
+        self.peak = max(int(node.peak_memory), self.used)
+        self.startup = int(node.base_memory)
+        self.resident = resident_bytes() or self.used
+        self.clients = 0
+        self.input_max = 0
+        self.output_max = 0
+        self.waiting_with_deadline = 0
+        for session in node.sessions.values():
+            received = int(session.parser.buffered())
+            pending = int(session.pending_bytes())
+            self.clients += received + pending
+            self.input_max = max(self.input_max, received)
+            self.output_max = max(self.output_max, pending)
+            if session.blocked is not None and session.blocked.deadline_ms:
+                self.waiting_with_deadline += 1
+        self.keys = int(node.dataset.key_count())
+        tables = 0
+        for database in node.dataset.databases:
+            tables += main_overhead(int(database.count))
+            tables += expires_overhead(int(database.expiry.count()))
+        self.overhead = self.startup + tables
+        self.dataset = max(self.used - self.overhead, 0)
+
+    def dataset_percent(self) -> float:
+        """Return the share of the values in what came after the start."""
+        return 100.0 * ratio(self.dataset, self.used - self.startup)
+
+    def peak_percent(self) -> float:
+        """Return the memory in use as a share of the peak."""
+        return 100.0 * ratio(self.used, self.peak)
+
+    def fragmentation(self) -> float:
+        """Return the resident memory per accounted byte."""
+        return ratio(self.resident, self.used)
+
+
+def main_overhead(keys: int) -> int:
+    """Return the memory of the tables that find so many keys."""
+    return keys * ENTRY_BYTES
+
+
+def expires_overhead(deadlines: int) -> int:
+    """Return the memory of so many deadlines."""
+    return deadlines * DEADLINE_BYTES
+
+
+def _server(node: Node, now: float) -> list[str]:
+    system = platform.uname()
+    uptime = max(int(now - node.started), 0)
+    compiler = platform.python_compiler().split(" ")
+    return [
+        f"redis_version:{REDIS_VERSION}",
+        f"kvnode_version:{__version__}",
+        "redis_git_sha1:00000000",
+        "redis_git_dirty:0",
+        "redis_build_id:0000000000000000",
+        "redis_mode:standalone",
+        f"os:{system.system} {system.release} {system.machine}",
+        f"arch_bits:{64 if sys.maxsize > 1 << 32 else 32}",
+        "monotonic_clock:POSIX clock_gettime",
+        f"multiplexing_api:{'epoll' if sys.platform == 'linux' else 'kqueue'}",
+        "atomicvar_api:none",
+        f"gcc_version:{compiler[1] if len(compiler) > 1 else '0.0.0'}",
+        f"process_id:{os.getpid()}",
+        "process_supervised:no",
+        f"run_id:{node.run_id.decode()}",
+        f"tcp_port:{node.config.number('port')}",
+        f"server_time_usec:{int(now * 1e6)}",
+        f"uptime_in_seconds:{uptime}",
+        f"uptime_in_days:{uptime // _DAY_SECONDS}",
+        f"hz:{node.settings.hz}",
+        f"configured_hz:{node.settings.hz}",
+        f"lru_clock:{int(now) & 0xFFFFFF}",
+        f"executable:{os.path.abspath(sys.argv[0] or sys.executable)}",
+        f"config_file:{node.config.file}",
+        "io_threads_active:0",
+    ]
+
+
+def _clients(node: Node, now: float) -> list[str]:
+    figures = MemoryFigures(node)
+    return [
+        f"connected_clients:{len(node.sessions)}",
+        "cluster_connections:0",
+        f"maxclients:{node.settings.maxclients}",
+        f"client_recent_max_input_buffer:{figures.input_max}",
+        f"client_recent_max_output_buffer:{figures.output_max}",
+        f"blocked_clients:{node.blocking.count}",
+        "tracking_clients:0",
+        f"clients_in_timeout_table:{figures.waiting_with_deadline}",
+    ]
+
+
+def _memory(node: Node, now: float) -> list[str]:
+    figures = MemoryFigures(node)
+    limit = int(node.settings.maxmemory)
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = os.sysconf("SC_PHYS_PAGES") * page
+    gap = figures.resident - figures.used
+    rss_ratio = f"{figures.fragmentation():.2f}"
+    freeing = node.dataset.freeing
+    return [
+        f"used_memory:{figures.used}",
+        f"used_memory_human:{human(figures.used)}",
+        f"used_memory_rss:{figures.resident}",
+        f"used_memory_rss_human:{human(figures.resident)}",
+        f"used_memory_peak:{figures.peak}",
+        f"used_memory_peak_human:{human(figures.peak)}",
+        f"used_memory_peak_perc:{figures.peak_percent():.2f}%",
+        f"used_memory_overhead:{figures.overhead}",
+        f"used_memory_startup:{figures.startup}",
+        f"used_memory_dataset:{figures.dataset}",
+        f"used_memory_dataset_perc:{figures.dataset_percent():.2f}%",
+        f"allocator_allocated:{figures.used}",
+        f"allocator_active:{figures.resident}",
+        f"allocator_resident:{figures.resident}",
+        f"total_system_memory:{total}",
+        f"total_system_memory_human:{human(total)}",
+        "used_memory_lua:0",
+        "used_memory_vm_eval:0",
+        "used_memory_lua_human:0B",
+        "used_memory_scripts_eval:0",
+        "number_of_cached_scripts:0",
+        "number_of_functions:0",
+        "number_of_libraries:0",
+        "used_memory_vm_functions:0",
+        "used_memory_vm_total:0",
+        "used_memory_vm_total_human:0B",
+        "used_memory_functions:0",
+        "used_memory_scripts:0",
+        "used_memory_scripts_human:0B",
+        f"maxmemory:{limit}",
+        f"maxmemory_human:{human(limit)}",
+        f"maxmemory_policy:{node.settings.maxmemory_policy}",
+        f"allocator_frag_ratio:{rss_ratio}",
+        f"allocator_frag_bytes:{gap}",
+        "allocator_rss_ratio:1.00",
+        "allocator_rss_bytes:0",
+        "rss_overhead_ratio:1.00",
+        "rss_overhead_bytes:0",
+        f"mem_fragmentation_ratio:{rss_ratio}",
+        f"mem_fragmentation_bytes:{gap}",
+        "mem_not_counted_for_evict:0",
+        "mem_replication_backlog:0",
+        "mem_total_replication_buffers:0",
+        "mem_clients_slaves:0",
+        f"mem_clients_normal:{figures.clients}",
+        "mem_cluster_links:0",
+        "mem_aof_buffer:0",
+        "mem_allocator:pymalloc",
+        "active_defrag_running:0",
+        f"lazyfree_pending_objects:{freeing.pending}",
+        f"lazyfreed_objects:{freeing.freed}",
+    ]
+
+
+def _persistence(node: Node, now: float) -> list[str]:
+    return [
+        "loading:0",
+        "async_loading:0",
+        "current_cow_peak:0",
+        "current_cow_size:0",
+        "current_cow_size_age:0",
+        "current_fork_perc:0.00",
+        "current_save_keys_processed:0",
+        "current_save_keys_total:0",
+        f"rdb_changes_since_last_save:{node.dataset.dirty}",
+        "rdb_bgsave_in_progress:0",
+        f"rdb_last_save_time:{node.last_save}",
+        "rdb_last_bgsave_status:ok",
+        "rdb_last_bgsave_time_sec:-1",
+        "rdb_current_bgsave_time_sec:-1",
+        "rdb_saves:0",
+        "rdb_last_cow_size:0",
+        "rdb_last_load_keys_expired:0",
+        "rdb_last_load_keys_loaded:0",
+        "aof_enabled:0",
+        "aof_rewrite_in_progress:0",
+        "aof_rewrite_scheduled:0",
+        "aof_last_rewrite_time_sec:-1",
+        "aof_current_rewrite_time_sec:-1",
+        "aof_last_bgrewrite_status:ok",
+        "aof_rewrites:0",
+        "aof_rewrites_consecutive_failures:0",
+        "aof_last_write_status:ok",
+        "aof_last_cow_size:0",
+        "module_fork_in_progress:0",
+        "module_fork_last_cow_size:0",
+    ]
+
+
+def _stats(node: Node, now: float) -> list[str]:
+    stats = node.stats
+    dataset = node.dataset
+    input_kib = stats.input_rate.per_second() / _KIB
+    output_kib = stats.output_rate.per_second() / _KIB
+    return [
+        f"total_connections_received:{stats.connections}",
+        f"total_commands_processed:{stats.commands}",
+        f"instantaneous_ops_per_sec:{stats.operations.per_second()}",
+        f"total_net_input_bytes:{stats.input_bytes}",
+        f"total_net_output_bytes:{stats.output_bytes}",
+        "total_net_repl_input_bytes:0",
+        "total_net_repl_output_bytes:0",
+        f"instantaneous_input_kbps:{input_kib:.2f}",
+        f"instantaneous_output_kbps:{output_kib:.2f}",
+        "instantaneous_input_repl_kbps:0.00",
+        "instantaneous_output_repl_kbps:0.00",
+        f"rejected_connections:{stats.rejected_connections}",
+        "sync_full:0",
+        "sync_partial_ok:0",
+        "sync_partial_err:0",
+        f"expired_keys:{dataset.expired}",
+        "expired_stale_perc:0.00",
+        f"expired_time_cap_reached_count:{stats.expire_cycles_cut}",
+        f"expire_cycle_cpu_milliseconds:{int(stats.expire_seconds * 1000.0)}",
+        f"evicted_keys:{stats.evicted_keys}",
+        f"evicted_clients:{stats.evicted_clients}",
+        "total_eviction_exceeded_time:0",
+        "current_eviction_exceeded_time:0",
+        f"keyspace_hits:{dataset.hits}",
+        f"keyspace_misses:{dataset.misses}",
+        f"pubsub_channels:{len(node.pubsub.channels)}",
+        f"pubsub_patterns:{len(node.pubsub.patterns)}",
+        f"pubsubshard_channels:{len(node.pubsub.shard_channels)}",
+        "latest_fork_usec:0",
+        "total_forks:0",
+        "migrate_cached_sockets:0",
+        "slave_expires_tracked_keys:0",
+        "active_defrag_hits:0",
+        "active_defrag_misses:0",
+        "active_defrag_key_hits:0",
+        "active_defrag_key_misses:0",
+        "total_active_defrag_time:0",
+        "current_active_defrag_time:0",
+        "tracking_total_keys:0",
+        "tracking_total_items:0",
+        "tracking_total_prefixes:0",
+        f"unexpected_error_replies:{stats.unexpected_errors}",
+        f"total_error_replies:{stats.error_replies}",
+        f"dump_payload_sanitizations:{stats.dump_errors}",
+        f"total_reads_processed:{stats.reads}",
+        f"total_writes_processed:{stats.writes}",
+        "io_threaded_reads_processed:0",
+        "io_threaded_writes_processed:0",
+        "reply_buffer_shrinks:0",
+        "reply_buffer_expands:0",
+    ]
+
+
+def _replication(node: Node, now: float) -> list[str]:
+    return [
+        "role:master",
+        "connected_slaves:0",
+        "master_failover_state:no-failover",
+        f"master_replid:{node.replication_id.decode()}",
+        f"master_replid2:{NO_REPLICATION_ID}",
+        "master_repl_offset:0",
+        "second_repl_offset:-1",
+        "repl_backlog_active:0",
+        f"repl_backlog_size:{node.config.number('repl-backlog-size')}",
+        "repl_backlog_first_byte_offset:0",
+        "repl_backlog_histlen:0",
+    ]
+
+
+def _cpu(node: Node, now: float) -> list[str]:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    lines = [
+        f"used_cpu_sys:{own.ru_stime:.6f}",
+        f"used_cpu_user:{own.ru_utime:.6f}",
+        f"used_cpu_sys_children:{children.ru_stime:.6f}",
+        f"used_cpu_user_children:{children.ru_utime:.6f}",
+    ]
+    if sys.platform == "linux":
+        main = resource.getrusage(resource.RUSAGE_THREAD)
+        lines.append(f"used_cpu_sys_main_thread:{main.ru_stime:.6f}")
+        lines.append(f"used_cpu_user_main_thread:{main.ru_utime:.6f}")
+    return lines
+
+
+def _modules(node: Node, now: float) -> list[str]:
+    return []
+
+
+def _name(command: Command) -> str:
+    return command.full_name.decode()
+
+
+def _command_statistics(node: Node, now: float) -> list[str]:
+    lines: list[str] = []
+    for command in node.all_commands():
+        if not (command.calls or command.rejected or command.failed):
+            continue
+        microseconds = command.seconds * 1e6
+        lines.append(
+            f"cmdstat_{_name(command)}:calls={command.calls},usec={int(microseconds)},"
+            f"usec_per_call={ratio(microseconds, float(command.calls)):.2f},"
+            f"rejected_calls={command.rejected},failed_calls={command.failed}"
+        )
+    return lines
+
+
+def _error_statistics(node: Node, now: float) -> list[str]:
+    return [f"errorstat_{code}:count={count}" for code, count in node.stats.errors.items()]
+
+
+def _latency_statistics(node: Node, now: float) -> list[str]:
+    percentiles = node.config.percentiles()
+    lines: list[str] = []
+    for command in node.all_commands():
+        if len(command.histogram):
+            figures = [f"p{p:g}={percentile_us(command, p):.3f}" for p in percentiles]
+            lines.append(f"latency_percentiles_usec_{_name(command)}:{','.join(figures)}")
+    return lines
+
+
+def _cluster(node: Node, now: float) -> list[str]:
+    return ["cluster_enabled:0"]
+
+
+def _keyspace(node: Node, now: float) -> list[str]:
+    lines: list[str] = []
+    now_ms = i64(int(now * 1000.0))
+    for database in node.dataset.databases:
+        expiring = database.expiry.count()
+        if database.count or expiring:
+            average = database.expiry.average_ttl(now_ms) if expiring else 0
+            lines.append(
+                f"db{database.index}:keys={database.count},expires={expiring},avg_ttl={average}"
+            )
+    return lines
+
+
+_Section = Callable[["Node", float], list[str]]
+
+# In Redis's order; the flag says whether a plain INFO shows the section.
+SECTIONS: Final[tuple[tuple[str, str, bool, _Section], ...]] = (
+    ("server", "Server", True, _server),
+    ("clients", "Clients", True, _clients),
+    ("memory", "Memory", True, _memory),
+    ("persistence", "Persistence", True, _persistence),
+    ("stats", "Stats", True, _stats),
+    ("replication", "Replication", True, _replication),
+    ("cpu", "CPU", True, _cpu),
+    ("modules", "Modules", True, _modules),
+    ("commandstats", "Commandstats", False, _command_statistics),
+    ("errorstats", "Errorstats", True, _error_statistics),
+    ("latencystats", "Latencystats", False, _latency_statistics),
+    ("cluster", "Cluster", True, _cluster),
+    ("keyspace", "Keyspace", True, _keyspace),
+)
+
+
+def render(node: Node, wanted: list[str], now: float) -> bytes:
+    """Return the named sections as INFO prints them; no name asks for the usual ones.
+
+    Names are in lower case; `default`, `all` and `everything` stand for several, unknown names for
+    none.
+    """
+    names = set(wanted)
+    usual = not names or "default" in names
+    every = "all" in names or "everything" in names
+    parts: list[str] = []
+    for name, title, is_usual, lines in SECTIONS:
+        if every or name in names or (usual and is_usual):
+            parts.append("\r\n".join([f"# {title}", *lines(node, now)]) + "\r\n")
+    return "\r\n".join(parts).encode("utf-8", "surrogateescape")

@@ -1,0 +1,87 @@
+"""LATENCY GRAPH and LATENCY DOCTOR: the latency monitor's samples for people."""
+
+from typing import Final
+
+from kvnode.slowlog import LatencyEvent, LatencyMonitor
+
+_LEVELS: Final = " .:-=+*#%@"
+_ROWS: Final = 4
+_COLUMNS_MAX: Final = 80
+_AGES: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def _age(seconds: int) -> str:
+    """Return a duration in its largest unit: `3s`, `12m`."""
+    for size, unit in _AGES:
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return "0s"
+
+
+def graph(name: str, event: LatencyEvent, now: int) -> str:
+    """Return a bar chart of an event's samples, oldest first, with each sample's age below it."""
+    samples = list(event.samples)[-_COLUMNS_MAX:]
+    low = min([milliseconds for _, milliseconds in samples])
+    high = max([milliseconds for _, milliseconds in samples])
+    lines = [
+        f"{name} - high {high} ms, low {low} ms (all time high {event.max_ms} ms)",
+        "-" * _COLUMNS_MAX,
+    ]
+    steps = _ROWS * (len(_LEVELS) - 1)
+    span = max(high - low, 1)
+    heights = [1 + (steps - 1) * (milliseconds - low) // span for _, milliseconds in samples]
+    for row in range(_ROWS - 1, -1, -1):
+        base = row * (len(_LEVELS) - 1)
+        cells = [_LEVELS[min(max(height - base, 0), len(_LEVELS) - 1)] for height in heights]
+        lines.append("".join(cells).rstrip())
+    lines.append("")
+    ages = [_age(max(now - second, 0)) for second, _ in samples]
+    for row in range(max([len(age) for age in ages])):
+        lines.append("".join([age[row] if row < len(age) else " " for age in ages]).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+_ADVICE: Final = {
+    "command": "slow commands hold everybody up: find them with SLOWLOG GET",
+    "fast-command": "commands of constant cost were slow: look for a busy machine or for swapping",
+    "expire-cycle": "many keys expired at once: spread their deadlines",
+    "eviction-cycle": "eviction took long: look for large values, or raise maxmemory",
+}
+
+
+def report(monitor: LatencyMonitor, slowlog_us: int) -> str:
+    """Return what the monitor saw, one event after the other, and what may help."""
+    if monitor.threshold_ms == 0:
+        return (
+            "The latency monitor is off in this instance. Turn it on with CONFIG SET"
+            ' latency-monitor-threshold <milliseconds>, e.g. "100".\n'
+        )
+    if not monitor.events:
+        return f"Nothing took {monitor.threshold_ms} ms since the monitor was turned on.\n"
+    lines: list[str] = ["Events that took long:", ""]
+    number = 0
+    for name, event in monitor.events.items():
+        number += 1
+        lines.append(f"{number}. {name}: {_figures(event)}")
+    lines.extend(["", "What may help:", ""])
+    for name in monitor.events:
+        if name in _ADVICE:
+            lines.append(f"- {_ADVICE[name]}")
+    if slowlog_us < 0 or slowlog_us > monitor.threshold_ms * 1000:
+        lines.append("- the slow log's limit is above the latency monitor's: lower it with CONFIG")
+        lines.append(f"  SET slowlog-log-slower-than {monitor.threshold_ms * 1000}")
+    return "\n".join(lines) + "\n"
+
+
+def _figures(event: LatencyEvent) -> str:
+    values = [milliseconds for _, milliseconds in event.samples]
+    average = sum(values) / len(values)
+    deviation = sum([abs(value - average) for value in values]) / len(values)
+    text = (
+        f"{len(values)} latency samples, average {average:.0f} ms, mean deviation"
+        f" {deviation:.0f} ms, worst ever {event.max_ms} ms"
+    )
+    if len(values) > 1:
+        period = (event.samples[-1][0] - event.samples[0][0]) / (len(values) - 1)
+        text += f", one every {period:.1f} s"
+    return text

@@ -1,0 +1,193 @@
+"""The server as a process: how it starts, where it listens, how it ends."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+START_SECONDS = 30.0
+END_SECONDS = 10.0
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start nodes; what still runs at the end of the test is killed."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def launch(*words: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kvnode", "serve", *words],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        processes.append(process)
+        return process
+
+    yield launch
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_line(process: subprocess.Popen[bytes], text: bytes) -> bytes:
+    """The log up to the line that holds `text`."""
+    assert process.stderr is not None
+    seen = b""
+    deadline = time.monotonic() + START_SECONDS
+    while text not in seen:
+        ready = select.select([process.stderr], [], [], max(0.0, deadline - time.monotonic()))[0]
+        data = os.read(process.stderr.fileno(), 65536) if ready else b""
+        assert data, f"no {text!r} in the log: {seen.decode()}"
+        seen += data
+    return seen
+
+
+def ask(family: int, place: object, request: bytes, size: int) -> bytes:
+    """Send a request to a new connection and read this many bytes."""
+    with socket.socket(family) as client:
+        client.settimeout(END_SECONDS)
+        client.connect(place)  # type: ignore[arg-type]
+        client.sendall(request)
+        reply = b""
+        while len(reply) < size:
+            data = client.recv(65536)
+            if not data:
+                break
+            reply += data
+        return reply
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_node_with_status_0(start: Start, number: signal.Signals) -> None:
+    port = free_port()
+    node = start("--port", str(port))
+    wait_for_line(node, b"event=ready")
+    with socket.create_connection(("127.0.0.1", port), timeout=END_SECONDS) as client:
+        client.sendall(b"PING\r\nBLPOP nothing 0\r\n")
+        assert client.recv(100) == b"+PONG\r\n"
+        node.send_signal(number)
+        assert node.wait(END_SECONDS) == 0
+    assert node.stderr is not None
+    log = node.stderr.read()
+    assert b"event=signal name=" + number.name.encode() in log
+    assert b"Traceback" not in log
+
+
+def test_a_port_that_is_taken_is_one_line_and_status_1(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        node = start("--port", str(port), "--bind", "127.0.0.1")
+        output, log = node.communicate(timeout=START_SECONDS)
+    assert node.returncode == 1
+    assert output == b""
+    assert log.startswith(b"kvnode: cannot listen on 127.0.0.1:%d: address already in use" % port)
+    assert log.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--port", "x"), ("--nosuch", "1"), ("--maxclients", "-1"), ("--appendonly", "maybe")],
+)
+def test_a_bad_configuration_is_one_line_and_status_2(start: Start, words: tuple[str, ...]) -> None:
+    node = start(*words)
+    output, log = node.communicate(timeout=START_SECONDS)
+    assert node.returncode == 2
+    assert output == b""
+    assert log.startswith(b"kvnode: ")
+    assert words[0].removeprefix("--").encode() in log
+    assert log.count(b"\n") == 1
+
+
+def test_an_address_that_does_not_exist_is_status_1_unless_it_may_be_missing(start: Start) -> None:
+    port = str(free_port())
+    node = start("--port", port, "--bind", "203.0.113.7")
+    _, log = node.communicate(timeout=START_SECONDS)
+    assert node.returncode == 1
+    assert log.startswith(b"kvnode: cannot listen on 203.0.113.7:")
+    node = start("--port", port, "--bind", "127.0.0.1 -203.0.113.7")
+    wait_for_line(node, b"event=ready")
+    assert ask(socket.AF_INET, ("127.0.0.1", int(port)), b"PING\r\n", 7) == b"+PONG\r\n"
+
+
+def test_a_unix_socket_serves_and_is_removed_at_the_end(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "node.sock"
+    path.write_bytes(b"left by an earlier run")
+    node = start("--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700")
+    wait_for_line(node, b"event=listening")
+    assert path.stat().st_mode & 0o777 == 0o700
+    request = b"SET k v\r\nGET k\r\n"
+    assert ask(socket.AF_UNIX, str(path), request, 12) == b"+OK\r\n$1\r\nv\r\n"
+    node.terminate()
+    assert node.wait(END_SECONDS) == 0
+    assert not path.exists()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="the machine has no IPv6")
+def test_ipv6_and_ipv4_are_served_on_the_same_port(start: Start) -> None:
+    try:
+        port = free_port("::1")
+    except OSError:
+        pytest.skip("the machine has no IPv6 loopback")
+    node = start("--port", str(port), "--bind", "127.0.0.1 ::1")
+    wait_for_line(node, b"event=ready")
+    assert ask(socket.AF_INET, ("127.0.0.1", port), b"PING\r\n", 7) == b"+PONG\r\n"
+    assert ask(socket.AF_INET6, ("::1", port), b"PING\r\n", 7) == b"+PONG\r\n"
+
+
+def test_a_request_before_the_end_of_the_input_is_answered(start: Start) -> None:
+    port = free_port()
+    node = start("--port", str(port))
+    wait_for_line(node, b"event=ready")
+    with socket.create_connection(("127.0.0.1", port), timeout=END_SECONDS) as client:
+        client.sendall(b"SET k v\r\nGET k\r\n")
+        client.shutdown(socket.SHUT_WR)
+        reply = b""
+        while data := client.recv(100):
+            reply += data
+    assert reply == b"+OK\r\n$1\r\nv\r\n"
+
+
+def test_peers_beyond_maxclients_are_told_and_closed(start: Start) -> None:
+    port = free_port()
+    node = start("--port", str(port), "--maxclients", "2")
+    wait_for_line(node, b"event=ready")
+    place = ("127.0.0.1", port)
+    first = socket.create_connection(place, timeout=END_SECONDS)
+    second = socket.create_connection(place, timeout=END_SECONDS)
+    with first, second:
+        for client in (first, second):
+            client.sendall(b"PING\r\n")
+            assert client.recv(100) == b"+PONG\r\n"
+        assert ask(socket.AF_INET, place, b"", 100) == b"-ERR max number of clients reached\r\n"
+    deadline = time.monotonic() + END_SECONDS
+    while ask(socket.AF_INET, place, b"PING\r\n", 7) != b"+PONG\r\n":
+        assert time.monotonic() < deadline, "closed connections still count"
+
+
+def test_shutdown_ends_the_node_with_status_0(start: Start) -> None:
+    port = free_port()
+    node = start("--port", str(port), "--save", "")
+    wait_for_line(node, b"event=ready")
+    assert ask(socket.AF_INET, ("127.0.0.1", port), b"SHUTDOWN NOSAVE\r\n", 1) == b""
+    assert node.wait(END_SECONDS) == 0
