@@ -19,7 +19,7 @@ from mypy_extensions import i64
 
 from kvnode.config.settings import OutputLimits
 from kvnode.node import Node
-from kvnode.session import Outlet, Session
+from kvnode.session import Outlet, Session, is_loopback
 
 _LIMITS_FROM: Final = 65536  # bytes pending before the limits are looked at
 _GONE: Final = Outlet()  # of a session whose connection ended
@@ -233,8 +233,3 @@ def _addresses(transport: Any) -> tuple[bytes, bytes, bool]:
 def _address(place: tuple[Any, ...]) -> bytes:
     host = str(place[0])
     return f"[{host}]:{place[1]}".encode() if ":" in host else f"{host}:{place[1]}".encode()
-
-
-def is_loopback(address: bytes) -> bool:
-    """Return whether an address, as CLIENT LIST shows it, is this machine's own."""
-    return address.startswith((b"127.", b"[::1]", b"[::ffff:127."))

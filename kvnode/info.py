@@ -24,7 +24,7 @@ from kvnode.stats import percentile_us
 if TYPE_CHECKING:
     from kvnode.node import Node
 
-REDIS_VERSION: Final = "7.0.15"
+REDIS_VERSION: Final = "7.0.15"  # whose behaviour the node has; clients branch on it
 NO_REPLICATION_ID: Final = "0" * 40
 _DAY_SECONDS: Final = 86400
 _KIB: Final = 1024.0

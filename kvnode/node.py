@@ -164,17 +164,25 @@ class Node:
     def _expire(self, now: float) -> None:
         """Drop keys that are due, for at most a quarter of the time between two ticks."""
         budget = 0.025 * (1.0 + 0.25 * float(self.settings.active_expire_effort - 1))
-        now_ms = self.dataset.now_ms
         begin = self.clock.now()
-        for database in self.dataset.databases if self.dataset.expires_keys else []:
+        if not self._expire_until(begin + budget):
+            self.stats.expire_cycles_cut += 1
+        seconds = self.clock.now() - begin
+        self.stats.expire_seconds += seconds
+        self.latency.note("expire-cycle", begin, seconds)
+        self.dispatcher.settle_expired()
+
+    def _expire_until(self, end: float) -> bool:
+        """Drop keys that are due; return whether none is left before `end`."""
+        if not self.dataset.expires_keys:
+            return True
+        now_ms = self.dataset.now_ms
+        for database in self.dataset.databases:
             while database.expiring and database.expiry.is_due(now_ms):
                 database.expire_cycle(_EXPIRE_PER_STEP)
-                if self.clock.now() - begin > budget:
-                    self.stats.expire_cycles_cut += 1
-                    self.dispatcher.settle_expired()
-                    return
-        self.stats.expire_seconds += self.clock.now() - begin
-        self.dispatcher.settle_expired()
+                if self.clock.now() > end:
+                    return False
+        return True
 
     def _sample(self, now: float) -> None:
         stats = self.stats
@@ -231,6 +239,7 @@ class Node:
         self.dataset.hits = 0
         self.dataset.misses = 0
         self.dataset.expired = 0
+        self.dataset.freeing.freed = 0
         for command in self.all_commands():
             command.reset_statistics()
 

@@ -221,3 +221,8 @@ class Session:
         self._finished = []
         self._finished_bytes = 0
         return chunks
+
+
+def is_loopback(address: bytes) -> bool:
+    """Return whether an address, as CLIENT LIST shows it, is this machine's own."""
+    return address.startswith((b"127.", b"[::1]", b"[::ffff:127."))

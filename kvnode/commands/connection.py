@@ -6,13 +6,13 @@ from typing import Final
 from kvnode.command import ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE, command
 from kvnode.commands.arguments import integer_in
 from kvnode.context import Context
+from kvnode.info import REDIS_VERSION
 from kvnode.session import REPLY_OFF, REPLY_SKIP, SUBSCRIBER, UNAUTHENTICATED, Session
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import parse_int
 from kvprotocol.replies import OK, PONG, Pairs, Reply, Simple
 
-REDIS_VERSION: Final = b"7.0.15"  # whose behaviour the node has; clients branch on it
 DEFAULT_USER: Final = b"default"
 _NO_PASSWORD: Final = (
     "ERR AUTH <password> called without any password configured for the default user. "
@@ -137,7 +137,7 @@ def hello(ctx: Context, argv: list[bytes]) -> Reply:
     if protocol:
         session.writer.protocol = protocol
         ctx.node.pubsub.restrict(session)
-    facts: list[Reply] = [b"server", b"redis", b"version", REDIS_VERSION]
+    facts: list[Reply] = [b"server", b"redis", b"version", REDIS_VERSION.encode()]
     facts += [b"proto", int(session.writer.protocol), b"id", session.number]
     modules: list[Reply] = []
     facts += [b"mode", b"standalone", b"role", b"master", b"modules", modules]

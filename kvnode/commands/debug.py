@@ -22,6 +22,7 @@ from kvprotocol.numbers import parse_float
 from kvprotocol.replies import (
     OK,
     BigNumber,
+    ErrorReply,
     Members,
     Pairs,
     Push,
@@ -155,7 +156,8 @@ def _change_replication_id(ctx: Context, argv: list[bytes]) -> Reply:
 
 
 def _error(ctx: Context, argv: list[bytes]) -> Reply:
-    raise ReplyError(argv[2].decode("utf-8", "surrogateescape"))
+    """Return the error as a value: it is an answer like any other, so no statistics count it."""
+    return ErrorReply(argv[2].decode("utf-8", "surrogateescape"))
 
 
 def _digest(ctx: Context, argv: list[bytes]) -> Reply:

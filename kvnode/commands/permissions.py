@@ -1,17 +1,13 @@
 """The guards of DEBUG and MODULE: who may use them follows from a directive."""
 
 from kvnode.context import Context
-from kvnode.session import Session
+from kvnode.session import Session, is_loopback
 from kvprotocol.errors import ReplyError
 
 
 def is_local(session: Session) -> bool:
     """Return whether the session's peer is on this machine; an embedded session has no peer."""
-    return (
-        session.is_unix
-        or not session.peer
-        or session.peer.startswith((b"127.", b"[::1]", b"[::ffff:127."))
-    )
+    return session.is_unix or not session.peer or is_loopback(session.peer)
 
 
 def require(ctx: Context, directive: str, name: str) -> None:

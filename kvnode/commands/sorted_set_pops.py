@@ -105,8 +105,7 @@ class Popping:
     def serve(self, ctx: Context, name: bytes) -> Reply:
         """Take from a key that a session waits for; a key of another type is waited out."""
         stored = ctx.keyspace.for_write(name)
-        if stored is None:
-            return STILL_BLOCKED
+        assert stored is not None, "only keys that are there are served"
         try:
             value = SortedSet.open(stored, ctx.encodings)
         except WrongType:

@@ -11,7 +11,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 BUCKET_KEYS: Final = 1024
-PART_KEYS: Final = 16  # for a smaller count the keys of a bucket would be looked at too often
+PART_KEYS: Final = 32  # for a smaller count the keys of a bucket would be looked at too often
 _POSITION_BITS: Final = 48
 _POSITION_MAX: Final = (1 << 48) - 1
 _WALKS_MAX: Final = 16

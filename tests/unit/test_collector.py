@@ -45,6 +45,21 @@ def collector() -> Iterator[None]:
         gc.unfreeze()
 
 
+@pytest.fixture(scope="module")
+def stocked() -> Embedded:
+    """A node with a key of each type, small and large."""
+    embedded = Embedded()
+    many = " ".join(f"f{i} {i}" for i in range(600))
+    members = " ".join(f"m{i}" for i in range(600))
+    scores = " ".join(f"{i} m{i}" for i in range(600))
+    run(
+        embedded,
+        "SET s hello; SET t help; APPEND s x; HSET h a 1 b 2; SADD m a b 3; RPUSH l b a c;"
+        f" ZADD z 1 a 2 b 3 c; HSET H {many}; SADD M {members}; RPUSH L {members}; ZADD Z {scores}",
+    )
+    return embedded
+
+
 def unreachable(embedded: Embedded, script: str) -> int:
     """How many objects a second run of a script leaves in cycles; the first fills caches."""
     run(embedded, script)
@@ -57,32 +72,20 @@ def lines(text: str) -> list[str]:
     return [request.strip() for line in text.split("\n") for request in line.split(";") if request]
 
 
-def filled(embedded: Embedded) -> None:
-    """Give the node a key of each type, large ones too."""
-    many = " ".join(f"f{i} {i}" for i in range(600))
-    members = " ".join(f"m{i}" for i in range(600))
-    scores = " ".join(f"{i} m{i}" for i in range(600))
-    run(
-        embedded,
-        "SET s hello; SET t help; APPEND s x; HSET h a 1 b 2; SADD m a b 3; RPUSH l b a c;"
-        f" ZADD z 1 a 2 b 3 c; HSET H {many}; SADD M {members}; RPUSH L {members}; ZADD Z {scores}",
-    )
-
-
 @pytest.mark.parametrize("request_line", lines(READS))
-def test_reading_commands_leave_no_cycles(collector: None, request_line: str) -> None:
+def test_reading_commands_leave_no_cycles(
+    collector: None, stocked: Embedded, request_line: str
+) -> None:
     if request_line.split()[0] not in CARDS:
         pytest.skip("not a command of this node")
-    embedded = Embedded()
-    filled(embedded)
-    assert unreachable(embedded, request_line) == 0
+    assert unreachable(stocked, request_line) == 0
 
 
 @pytest.mark.parametrize("request_line", lines(FAILURES))
-def test_refused_commands_leave_no_cycles(collector: None, request_line: str) -> None:
-    embedded = Embedded()
-    filled(embedded)
-    assert unreachable(embedded, request_line) == 0
+def test_refused_commands_leave_no_cycles(
+    collector: None, stocked: Embedded, request_line: str
+) -> None:
+    assert unreachable(stocked, request_line) == 0
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))

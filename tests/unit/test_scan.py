@@ -54,7 +54,7 @@ def test_a_call_in_a_crowded_group_stays_short() -> None:
         largest = max(largest, len(page))
         if cursor == 0:
             break
-    assert largest <= 100
+    assert largest <= 150
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -209,9 +209,29 @@ def test_a_pattern_with_its_tag_before_anything_special_is_in_one_group(
 
 
 def test_the_group_of_a_pattern_is_that_of_the_keys_it_matches() -> None:
-    keyspace = filled([b"{tag}1", b"other", b"a{tag}b"])
+    keyspace = filled([b"{tag}1", b"a{tag}b"])
     assert list(matching_groups(keyspace, b"{tag}*")[0]) == [b"{tag}1", b"a{tag}b"]
     assert len(matching_groups(keyspace, b"*")) == len(keyspace.groups)
+    for i in range(3000):
+        keyspace.put(b"other %d" % i, b"v")
     found, calls = whole_walk(keyspace, 10, group_of_pattern(b"{tag}*"))
-    assert sorted(found) == [b"a{tag}b", b"{tag}1"]
+    assert {b"a{tag}b", b"{tag}1"} <= set(found)
+    assert len(found) < 60
     assert calls == 1
+
+
+def test_a_part_begins_with_the_key_at_its_position() -> None:
+    keys: dict[bytes, object] = {b"%d" % i: b"" for i in range(100)}
+    ordered = sorted(keys, key=position_of)
+    for i, key in enumerate(ordered):
+        found: list[bytes] = []
+        assert DealtKeys(keys).take(keys, position_of(key), 1000, found) == 0
+        assert sorted(found, key=position_of) == ordered[i:]
+
+
+def test_a_part_ends_where_the_next_one_begins() -> None:
+    keys: dict[bytes, object] = {b"%d" % i: b"" for i in range(1000)}
+    dealt = DealtKeys(keys)
+    found: list[bytes] = []
+    position = dealt.take(keys, 0, 10, found)
+    assert set(found) == {key for key in keys if position_of(key) < position}

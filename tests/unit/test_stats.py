@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from kvnode.command import Command
+from kvnode.config import Config
+from kvnode.context import Clock
+from kvnode.node import Node
+from kvnode.session import Outlet
 from kvnode.stats import (
     BUCKETS,
     Rate,
@@ -94,3 +98,36 @@ def test_a_reset_forgets_statistics_of_commands_and_node() -> None:
     assert embedded.node.stats.commands == 0
     embedded.send([b"PING"])
     assert embedded.node.stats.commands == 1
+
+
+class SteppingClock(Clock):
+    """A clock that goes on by ten milliseconds whenever it is read."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_700_000_000.0
+
+    def now(self) -> float:
+        self.seconds += 0.01
+        return self.seconds
+
+
+def test_the_expiry_cycle_ends_in_time_and_is_measured() -> None:
+    clock = SteppingClock()
+    node = Node(Config(), clock, 1)
+    node.latency.threshold_ms = 20
+    session = node.connect(Outlet())
+    for number in range(1500):
+        session.feed(b"PSETEX k%d 1 v\r\n" % number)
+    node.tick(clock.seconds + 1.0)
+    assert node.dataset.key_count() > 0
+    assert node.stats.expire_cycles_cut == 1
+    assert 0.02 < node.stats.expire_seconds < 0.1
+    assert node.latency.events["expire-cycle"].max_ms >= 20
+    for _ in range(10):
+        node.tick(clock.seconds + 1.0)
+    assert node.dataset.key_count() == 0
+    assert node.dataset.expired == 1500
+    node.dataset.expires_keys = False
+    session.feed(b"PSETEX k 1 v\r\n")
+    node.tick(clock.seconds + 1.0)
+    assert node.dataset.key_count() == 1

@@ -125,6 +125,19 @@ def test_debug_switches_and_errors(pair: Pair) -> None:
     """)
 
 
+def test_errors_made_by_debug_are_not_counted(pair: Pair) -> None:
+    pair.same_script("""
+        DEBUG ERROR "MYCODE hello"
+        DEBUG NONSENSE
+        GET
+    """)
+    for reply in pair.both("INFO", "errorstats", "stats"):
+        text = reply.text().decode()
+        assert "errorstat_ERR:count=2\r\n" in text
+        assert "MYCODE" not in text
+        assert "total_error_replies:2\r\n" in text
+
+
 def test_debug_set_active_expire_keeps_expired_keys_until_they_are_met(pair: Pair) -> None:
     pair.same_script("""
         DEBUG SET-ACTIVE-EXPIRE 0

@@ -138,6 +138,7 @@ def test_options_of_ranges_in_any_order_and_in_contradiction(pair: Pair, form: s
     options = [
         *("BYLEX BYSCORE", "BYSCORE BYLEX", "BYSCORE BYSCORE", "BYLEX BYLEX", "REV REV", "BOGUS"),
         *("LIMIT 0 1", "LIMIT 0 -1", "LIMIT 5 -1", "REV LIMIT 0 1", "WITHSCORES LIMIT 0 2"),
+        *("LIMIT 0 -2", "LIMIT 0 0"),
         *("LIMIT 0", "LIMIT", "LIMIT 0 1 2", "WITHSCORES WITHSCORES", "BYLEX WITHSCORES"),
         *("WITHSCORES BYLEX", "BYSCORE WITHSCORES LIMIT 1 1", "LIMIT 0 1 BYSCORE WITHSCORES"),
         *("REV BYSCORE", "BYSCORE REV", "REV", "withscores", "byscore rev limit 0 5 withscores"),
