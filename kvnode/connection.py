@@ -22,6 +22,8 @@ from kvnode.node import Node
 from kvnode.session import Outlet, Session, is_loopback
 
 _LIMITS_FROM: Final = 65536  # bytes pending before the limits are looked at
+_SLICE_BYTES: Final = 16384  # of a large read, between two looks at the output
+_REPLIES_BYTES_MAX: Final = 1 << 20  # written at once; more may wait for the end of the round
 _GONE: Final = Outlet()  # of a session whose connection ended
 
 
@@ -73,6 +75,7 @@ class Connection(Outlet):
         self._transport: Any = None
         self._write: Any = None
         self._choked = False
+        self._unfed = b""  # the rest of a read whose replies the peer does not take
         self._ending = False
         self._refused = False
 
@@ -103,11 +106,36 @@ class Connection(Outlet):
         stats = self.node.stats
         stats.reads += 1
         stats.input_bytes += len(data)
-        session.feed(data)
+        if len(data) > _SLICE_BYTES:
+            self._feed_slices(data)
+        else:
+            session.feed(data)
         parser = session.parser
         if parser.buffered() > self.node.settings.client_query_buffer_limit:
             stats.dropped_for_query += 1
             self._abort("query-buffer-limit")
+
+    def _feed_slices(self, data: bytes) -> None:
+        """Run a large read in parts, and stop while the peer does not take the replies.
+
+        A read of 256 KiB can ask for 20,000 values; replies to all of it would be held for a peer
+        that never reads.
+        """
+        session = self.session
+        parser = session.parser
+        place: i64 = 0
+        end: i64 = len(data)
+        while end - place > _SLICE_BYTES and not parser.is_collecting():
+            session.feed(data[place : place + _SLICE_BYTES])
+            place += _SLICE_BYTES
+            if session.writer.size() > _REPLIES_BYTES_MAX:
+                self.flush()
+                if self._choked:
+                    self._unfed = data[place:]
+                    return
+            if session.closing:
+                return
+        session.feed(data[place:])
 
     def eof_received(self) -> bool:
         """Let the transport close; the replies to what came right before are on their way then."""
@@ -136,8 +164,13 @@ class Connection(Outlet):
         """Read again."""
         self._choked = False
         self._round.choked(self, False)
-        if self._transport is not None:
-            self._transport.resume_reading()
+        if self._transport is None:
+            return
+        self._transport.resume_reading()
+        if self._unfed:
+            data = self._unfed
+            self._unfed = b""
+            self._feed_slices(data)
 
     def ready(self) -> None:
         self._round.add(self)

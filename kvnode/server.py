@@ -30,6 +30,7 @@ else:
         from asyncio import new_event_loop
 
 FREEZE_SECONDS = 60.0
+IDLE_BYTES_MAX = 32 << 20  # of free memory that may stay with the process
 
 
 def run(config: Config, log: Log) -> int:
@@ -134,6 +135,7 @@ class Server:
         if now >= self._next_freeze:
             self._next_freeze = now + FREEZE_SECONDS
             collect_young()
+            return_memory(int(self.node.used_memory()))
         self.loop.call_later(delay, self._tick)
 
     def _on_signal(self, number: int) -> None:
@@ -175,3 +177,21 @@ def collect_young() -> None:
     """
     gc.collect(1)
     gc.freeze()
+
+
+def return_memory(used_bytes: int) -> bool:
+    """Give freed memory back to the system if much more is resident than used; tell whether.
+
+    The C library keeps a heap about as large as it once was: after clients that left 400 MiB of
+    replies unread, a node that needed 36 MiB kept 73. The call took 2.5 ms there.
+    """
+    if resident_bytes() < used_bytes * 3 // 2 + IDLE_BYTES_MAX:
+        return False
+    # Imported here: a start need not pay for what is seldom used.
+    import ctypes
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is None:  # not glibc
+        return False
+    trim(0)
+    return True

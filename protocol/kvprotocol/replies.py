@@ -132,23 +132,24 @@ _INTEGERS: Final = _headers(b":")
 _TABLE_SIZE: Final = 1024
 
 
+# A number is written three digits at a time: one division and one copy for each three.
+_SHORT: Final = [b"%d" % n for n in range(1000)]
+_PADDED: Final = [b"%03d" % n for n in range(1000)]
+
+
 def write_decimal(out: BytesWriter, value: i64) -> None:
     """Append the decimal text of `value`."""
-    if value < 0:
-        if value == -9223372036854775807 - 1:
-            out.write(b"-9223372036854775808")
-            return
-        out.append(45)
-        value = -value
-    if value < 10:
-        out.append(48 + value)
-        return
-    power: i64 = 10
-    while value // power >= 10:
-        power *= 10
-    while power > 0:
-        out.append(48 + value // power % 10)
-        power //= 10
+    if 0 <= value < 1000:
+        out.write(_SHORT[value])
+    elif value > 0:
+        thousands = value // 1000
+        write_decimal(out, thousands)
+        out.write(_PADDED[value - thousands * 1000])
+    elif value > -1000000000000000000:
+        out.write(b"-")
+        write_decimal(out, -value)
+    else:
+        out.write(b"%d" % value)
 
 
 @final
@@ -208,7 +209,7 @@ class ReplyWriter:
             out.write(_BULKS[length])
             out.write(value)
         else:
-            self._count(36, length)
+            self._count(b"$", length)
             if length < CHUNK_BYTES_MIN:
                 out.write(value)
             else:
@@ -220,19 +221,19 @@ class ReplyWriter:
         if 0 <= value < _TABLE_SIZE:
             self.out.write(_INTEGERS[value])
         else:
-            self._count(58, value)
+            self._count(b":", value)
 
     def array(self, count: i64) -> None:
         """Write the head of an array; its elements follow."""
         if count < _TABLE_SIZE:
             self.out.write(_ARRAYS[count])
         else:
-            self._count(42, count)
+            self._count(b"*", count)
 
     def error(self, message: str) -> None:
         """Write an error line; `message` begins with its code."""
         out = self.out
-        out.append(45)
+        out.write(b"-")
         text = message.encode("utf-8", "surrogateescape")
         if b"\r" in text or b"\n" in text:
             text = text.replace(b"\r", b" ").replace(b"\n", b" ")
@@ -269,15 +270,15 @@ class ReplyWriter:
         if isinstance(reply, float):
             self._double(reply)
         elif isinstance(reply, Simple):
-            self._line(43, reply.text)
+            self._line(b"+", reply.text)
         elif isinstance(reply, ErrorReply):
             self.error(reply.message)
         elif isinstance(reply, Pairs):
-            self._flat(37, reply.items, 2)
+            self._flat(b"%", reply.items, 2)
         elif isinstance(reply, Members):
-            self._flat(126, reply.items, 1)
+            self._flat(b"~", reply.items, 1)
         elif isinstance(reply, Push):
-            self._flat(62, reply.items, 1)
+            self._flat(b">", reply.items, 1)
         elif isinstance(reply, Rows):
             self._rows(reply.items)
         elif isinstance(reply, dict):
@@ -285,9 +286,9 @@ class ReplyWriter:
             for key, value in reply.items():
                 items.append(key)
                 items.append(value)
-            self._flat(37, items, 2)
+            self._flat(b"%", items, 2)
         elif isinstance(reply, (set, frozenset)):
-            self._flat(126, list(reply), 1)
+            self._flat(b"~", list(reply), 1)
         elif isinstance(reply, bytearray):
             self.bulk(bytes(reply))
         elif isinstance(reply, Verbatim):
@@ -296,22 +297,22 @@ class ReplyWriter:
             if self.protocol == 2:
                 self.bulk(reply.text)
             else:
-                self._line(40, reply.text)
+                self._line(b"(", reply.text)
         elif isinstance(reply, WithAttribute):
             if self.protocol == 3:
-                self._flat(124, reply.attribute.items, 2)
+                self._flat(b"|", reply.attribute.items, 2)
             self.write(reply.reply)
         else:
             raise TypeError(f"not a reply value: {type(reply).__name__}")
 
-    def _count(self, mark: i64, count: i64) -> None:
+    def _count(self, mark: bytes, count: i64) -> None:
         out = self.out
-        out.append(mark)
+        out.write(mark)
         write_decimal(out, count)
         out.write(CRLF)
 
-    def _line(self, mark: i64, text: bytes) -> None:
-        self.out.append(mark)
+    def _line(self, mark: bytes, text: bytes) -> None:
+        self.out.write(mark)
         self.out.write(text)
         self.out.write(CRLF)
 
@@ -319,9 +320,9 @@ class ReplyWriter:
         if self.protocol == 2:
             self.bulk(format_double(value))
         else:
-            self._line(44, format_double(value))
+            self._line(b",", format_double(value))
 
-    def _flat(self, mark: i64, items: object, width: i64) -> None:
+    def _flat(self, mark: bytes, items: object, width: i64) -> None:
         assert isinstance(items, list)
         if self.protocol == 2:
             self.array(len(items))
@@ -347,8 +348,8 @@ class ReplyWriter:
         if self.protocol == 2:
             self.bulk(reply.text)
             return
-        self._count(61, len(reply.text) + 4)
+        self._count(b"=", len(reply.text) + 4)
         self.out.write(reply.form)
-        self.out.append(58)
+        self.out.write(b":")
         self.out.write(reply.text)
         self.out.write(CRLF)

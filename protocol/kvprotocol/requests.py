@@ -81,6 +81,10 @@ class RequestParser:
         """Return the number of bytes held that do not make a whole request yet."""
         return len(self.data) - self.position + self._reads_bytes + self._kept_bytes
 
+    def is_collecting(self) -> bool:
+        """Return whether a large bulk is being collected."""
+        return self._reads_bytes > 0
+
     def next(self) -> list[bytes] | None:
         """Return the next request, an empty list for an empty one, None when more bytes are needed.
 

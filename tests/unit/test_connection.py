@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from kvnode.connection import Connection, FlushRound, is_loopback
+from kvnode.connection import Connection, FlushRound
+from kvnode.session import is_loopback
 
 from .engine import Engine
 
@@ -195,6 +196,57 @@ def test_a_peer_that_does_not_read_is_not_read_from() -> None:
     loop.end_round()
     assert transport.writes[-1] == b"+PONG\r\n"
     assert loop.node.take_dropped() == []
+
+
+def test_a_large_read_is_run_only_as_far_as_the_peer_takes_the_replies() -> None:
+    loop = Loop()
+    connection, transport = loop.connect()
+    connection.data_received(b"SET k " + b"v" * 15000 + b"\r\n")
+    loop.end_round()
+    transport.writes.clear()
+    transport.stuck = True
+    count = 20000
+    connection.data_received(b"GET k\r\n" * count + b"ECHO end\r\n")
+    loop.end_round()
+    assert not transport.reading
+    assert MEGABYTE < transport.unsent < 64 * MEGABYTE
+    replies = 0
+    last = b""
+    while transport.writes:
+        replies += sum(map(len, transport.writes))
+        last = transport.writes[-1]
+        transport.writes.clear()
+        transport.unsent = 0
+        connection.resume_writing()
+        loop.end_round()
+    assert replies == count * len(b"$15000\r\n" + b"v" * 15000 + b"\r\n") + len(b"$3\r\nend\r\n")
+    assert last.endswith(b"$3\r\nend\r\n")
+    connection.data_received(b"PING\r\n")
+    loop.end_round()
+    assert transport.writes[-1] == b"+PONG\r\n"
+
+
+def test_a_large_read_ends_with_the_connection() -> None:
+    loop = Loop()
+    connection, transport = loop.connect()
+    connection.data_received(b"QUIT\r\n" + b"SET k v\r\n" * 20000)
+    loop.end_round()
+    assert transport.closed
+    assert loop.node.dataset.key_count() == 0
+
+
+def test_large_values_in_large_reads_come_whole() -> None:
+    loop = Loop()
+    connection, transport = loop.connect()
+    value = bytes(range(256)) * 400
+    request = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$102400\r\n" + value + b"\r\nGET k\r\n"
+    stream = request * 10
+    for size in (30000, 100_000, 262_144, len(stream)):
+        transport.writes.clear()
+        for place in range(0, len(stream), size):
+            connection.data_received(stream[place : place + size])
+        loop.end_round()
+        assert b"".join(transport.writes) == (b"+OK\r\n$102400\r\n" + value + b"\r\n") * 10
 
 
 def stuck_subscriber(loop: Loop) -> tuple[Connection, FakeTransport]:

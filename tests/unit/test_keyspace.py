@@ -344,7 +344,7 @@ def test_a_snapshot_is_told_of_each_old_value_before_its_first_change(seed: int)
     ids=["spread", "one tag", "mixed", "many"],
 )
 def test_a_random_key_is_uniform(names: list[bytes]) -> None:
-    dataset, database = dataset_of()
+    _, database = dataset_of()
     for name in names:
         database.put(name, b"v")
     source = Random(12345)

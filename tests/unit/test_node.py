@@ -189,7 +189,7 @@ def test_a_session_that_fails_does_not_keep_others_from_going_on() -> None:
     def broken(ctx: object, argv: list[bytes]) -> object:
         raise ZeroDivisionError
 
-    engine.node.commands[b"ping"].handler = broken  # type: ignore[assignment]
+    engine.node.commands[b"ping"].handler = broken
     session.feed(b"PING\r\n")
     with pytest.raises(ZeroDivisionError):
         other.feed(b"RPUSH l a\r\n")

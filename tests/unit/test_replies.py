@@ -17,6 +17,7 @@ from kvprotocol.replies import (
     Pairs,
     Prepared,
     Push,
+    Reply,
     ReplyWriter,
     Rows,
     Simple,
@@ -29,6 +30,9 @@ def written(reply: object, protocol: int) -> bytes:
     writer = ReplyWriter(protocol)
     writer.write(reply)
     return b"".join(writer.take_chunks())
+
+
+MIXED: list[Reply] = [b"k", [1]]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ def written(reply: object, protocol: int) -> bytes:
         ({b"m"}, b"*1\r\n$1\r\nm\r\n", b"~1\r\n$1\r\nm\r\n"),
         (frozenset({2}), b"*1\r\n:2\r\n", b"~1\r\n:2\r\n"),
         (Pairs([b"k", b"v"]), b"*2\r\n$1\r\nk\r\n$1\r\nv\r\n", b"%1\r\n$1\r\nk\r\n$1\r\nv\r\n"),
-        (Pairs([b"k", [1]]), b"*2\r\n$1\r\nk\r\n*1\r\n:1\r\n", b"%1\r\n$1\r\nk\r\n*1\r\n:1\r\n"),
+        (Pairs(MIXED), b"*2\r\n$1\r\nk\r\n*1\r\n:1\r\n", b"%1\r\n$1\r\nk\r\n*1\r\n:1\r\n"),
         (Members([b"a", b"b"]), b"*2\r\n$1\r\na\r\n$1\r\nb\r\n", b"~2\r\n$1\r\na\r\n$1\r\nb\r\n"),
         (Push([b"message", b"c", 1]), b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n:1\r\n", None),
         (Rows([b"m", 1.5]), b"*2\r\n$1\r\nm\r\n$3\r\n1.5\r\n", b"*1\r\n*2\r\n$1\r\nm\r\n,1.5\r\n"),

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from kvnode import server
+
 START_SECONDS = 30.0
 END_SECONDS = 10.0
 
@@ -191,3 +193,14 @@ def test_shutdown_ends_the_node_with_status_0(start: Start) -> None:
     wait_for_line(node, b"event=ready")
     assert ask(socket.AF_INET, ("127.0.0.1", port), b"SHUTDOWN NOSAVE\r\n", 1) == b""
     assert node.wait(END_SECONDS) == 0
+
+
+def test_memory_is_given_back_only_when_much_more_is_resident_than_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    megabyte = 1 << 20
+    monkeypatch.setattr(server, "resident_bytes", lambda: 400 * megabyte)
+    assert not server.return_memory(300 * megabyte)
+    assert not server.return_memory(250 * megabyte)
+    if sys.platform == "linux":
+        assert server.return_memory(100 * megabyte)
