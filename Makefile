@@ -61,7 +61,7 @@ docs: compile
 	$(SOURCE) $(BIN)/python tools/generate.py docs
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage htmlcov
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* htmlcov
 	find kvnode protocol cluster client tests bench -name __pycache__ -prune -exec rm -rf {} +
 	@# What an editable install leaves in the source tree.
 	find kvnode protocol cluster client -name '*.so' -delete

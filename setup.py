@@ -1,7 +1,7 @@
 """Compiles the hot modules with mypyc while the package is built; metadata is in pyproject.toml.
 
 What is compiled: kvprotocol, the data structures, the data types, the command handlers and the
-engine. What stays interpreted: the asyncio protocol classes (`server.py`), cold start-up code
+engine. What stays interpreted: the asyncio side (`server.py`, `listeners.py`), cold start-up code
 (`cli.py`, `config/`), generated tables and every `__init__.py`.
 
 Environment:
@@ -32,6 +32,7 @@ DATA_FOLDERS = ("protocol/kvprotocol", "kvnode/structures", "kvnode/datatypes")
 ENGINE_FOLDERS = ("kvnode", "kvnode/commands")
 INTERPRETED = {
     "kvnode/server.py",
+    "kvnode/listeners.py",
     "kvnode/cli.py",
     "protocol/kvprotocol/facts.py",
 }

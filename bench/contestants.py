@@ -56,11 +56,6 @@ class Cpu:
     user_s: float = 0.0
     system_s: float = 0.0
 
-    @property
-    def total_s(self) -> float:
-        """User and system time together."""
-        return self.user_s + self.system_s
-
 
 class Contestant:
     """A running server and a connection to it."""

@@ -71,6 +71,9 @@ def _serve(arguments: list[str]) -> int:
 
     try:
         return run(config, log)
+    except ConfigError as error:
+        print(f"kvnode: {error}", file=sys.stderr)
+        return USAGE_ERROR
     except OSError as error:
         print(f"kvnode: {_listen_failure(config, error)}", file=sys.stderr)
         return LISTEN_ERROR
@@ -112,13 +115,15 @@ def _log_stream(path: str) -> TextIO:
 
 def _listen_failure(config: Config, error: OSError) -> str:
     """Return one line that says where the node could not listen, and who is there."""
+    # Loaded with the server by now.
+    from kvnode.listeners import listen_reason
+
     port = config.number("port")
     # The server names the address in the error where it knows it.
     addresses = [address.removeprefix("-") for address in config.bind_addresses()] or ["*"]
     where = str(error.filename) if error.filename else f"{addresses[0]}:{port}"
     if error.errno != errno.EADDRINUSE:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        return f"cannot listen on {where}: {reason.lower()}"
+        return f"cannot listen on {where}: {listen_reason(error)}"
     holder = port_holder(port)
     who = f" (held by {holder[0]}, process {holder[1]})" if holder else ""
     return f"cannot listen on {where}: address already in use{who}"

@@ -181,9 +181,6 @@ def command(
     return declare
 
 
-HISTOGRAM_BUCKETS: Final = 512
-
-
 @final
 class Command:
     """A card's facts as the dispatcher reads them, and one node's statistics of the command.
@@ -231,3 +228,18 @@ def make_table(cards: dict[str, Card]) -> dict[bytes, Command]:
                 parent.subcommands = {}
             parent.subcommands[child] = Command(card, child, container + b"|" + child)
     return table
+
+
+def rename(table: dict[bytes, Command], old: str, new: str) -> str:
+    """Move a command to another name, or take it out if `new` is empty; return why not, or ""."""
+    name = old.lower().encode("utf-8", "surrogateescape")
+    found = table.get(name)
+    if found is None:
+        return "there is no such command (allowed: a command's name)"
+    target = new.lower().encode("utf-8", "surrogateescape")
+    del table[name]
+    if target in table:
+        return 'the new name is taken (allowed: an unused name, or "")'
+    if target:
+        table[target] = found
+    return ""

@@ -13,6 +13,8 @@ limits.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from typing import Any, Final, final
 
 from mypy_extensions import i64
@@ -31,9 +33,10 @@ _GONE: Final = Outlet()  # of a session whose connection ended
 class FlushRound:
     """The connections that have output in the current round of the loop."""
 
-    def __init__(self, node: Node, call_soon: Any) -> None:
+    def __init__(self, node: Node, call_soon: Any, stop: Any) -> None:
         self.node = node
         self._call_soon = call_soon
+        self._stop = stop
         self._ready: list[Connection] = []
         self._choked: dict[Connection, None] = {}
 
@@ -49,6 +52,8 @@ class FlushRound:
         self._ready = []
         for connection in ready:
             connection.flush()
+        if self.node.stop_requested:
+            self._stop()
 
     def choked(self, connection: Connection, is_choked: bool) -> None:
         """Note whether a peer leaves output unread."""
@@ -95,7 +100,10 @@ class Connection(Outlet):
         session.peer = peer
         session.local = local
         session.is_unix = is_unix
-        session.descriptor = transport.get_extra_info("socket").fileno()
+        endpoint = transport.get_extra_info("socket")
+        session.descriptor = endpoint.fileno()
+        if not is_unix:
+            keep_alive(endpoint, node.settings.tcp_keepalive)
         self.session = session
 
     def data_received(self, data: bytes) -> None:
@@ -226,7 +234,9 @@ class Connection(Outlet):
             session.over_soft_limit_since = 0.0
             return
         settings = self.node.settings
-        limits = settings.output_pubsub if session.is_subscribed() else settings.output_normal
+        # What others cause needs a limit; Redis counts monitors as normal clients, without one.
+        is_fed = session.monitor or session.is_subscribed()
+        limits = settings.output_pubsub if is_fed else settings.output_normal
         if self._passes(limits, pending):
             self.node.stats.dropped_for_output += 1
             self._abort("output-buffer-limit")
@@ -251,6 +261,23 @@ class Connection(Outlet):
             self.node.note_dropped(self.session, reason)
             self.session.closing = True
             self.abort()
+
+
+def keep_alive(endpoint: Any, seconds: i64) -> None:
+    """Let the kernel probe a peer that is silent for so long, and end it after three probes.
+
+    They are a third of that time apart, as in Redis. 0: a silent peer stays for ever.
+    """
+    if seconds == 0:
+        return
+    # The kernel takes no more than nine hours, and a peer may be gone already: both are no harm.
+    with contextlib.suppress(OSError):
+        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            between = int(max(1, seconds // 3))
+            endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, between)
+            endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+            endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, int(seconds))
 
 
 def _addresses(transport: Any) -> tuple[bytes, bytes, bool]:

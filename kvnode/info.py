@@ -123,7 +123,7 @@ def _server(node: Node, now: float) -> list[str]:
         f"server_time_usec:{int(now * 1e6)}",
         f"uptime_in_seconds:{uptime}",
         f"uptime_in_days:{uptime // _DAY_SECONDS}",
-        f"hz:{node.settings.hz}",
+        f"hz:{node.hz()}",
         f"configured_hz:{node.settings.hz}",
         f"lru_clock:{int(now) & 0xFFFFFF}",
         f"executable:{os.path.abspath(sys.argv[0] or sys.executable)}",

@@ -62,6 +62,10 @@ class Dataset:
         self.expired: i64 = 0
         self.snapshot: BeforeChange | None = None
         self.freeing = LazyFree()
+        # Whether large values are freed in slices when they expire, and when a command replaces
+        # them; `Node.apply_settings` sets them.
+        self.lazyfree_lazy_expire = False
+        self.lazyfree_lazy_server_del = False
         self.walks = Walks()
         self.databases = [Keyspace(self, index) for index in range(count)]
 
@@ -117,9 +121,7 @@ class Keyspace:
         self.count: i64 = 0
         self.memory: i64 = 0
         self.expiry = Expiry()
-        self.expiring = (
-            False  # whether any key has a deadline: one attribute to test on the hot path
-        )
+        self.expiring = False  # whether any key has a deadline: one attribute for the hot path
         # What `for_write` gave out last, so that `store` need not look it up again.
         self._opened: bytes | None = None
         self._opened_group: i64 = 0
@@ -185,6 +187,9 @@ class Keyspace:
             if snapshot is not None:
                 snapshot.before_change(self, key, old)
             size -= accounted_size(old)
+            self._opened_value = None  # it may be `old`
+            if self.dataset.lazyfree_lazy_server_del:
+                self.dataset.release(old, True)
         if not isinstance(stored, (bytes, int)):
             assert isinstance(stored, Container)
             stored.accounted = stored.memory
@@ -231,6 +236,7 @@ class Keyspace:
     def take(self, key: bytes, release: bool = False, lazily: bool = False) -> object | None:
         """Take the key out and return its stored form, which the caller keeps or releases."""
         self._opened = None
+        self._opened_value = None
         if self.expiring and self._expire_if_due(key, True):
             return None
         keys = self.groups[key_slot(key) >> GROUP_SHIFT]
@@ -251,19 +257,20 @@ class Keyspace:
             dataset.release(stored, lazily)
         return stored
 
-    def keys_in_slot(self, slot: i64) -> list[bytes]:
-        """Return the keys of one hash slot, expired ones included; O(keys in 16 slots)."""
-        return [key for key in self.groups[slot >> GROUP_SHIFT] if key_slot(key) == slot]
-
     def forget_opened(self) -> None:
         """Forget what `for_write` gave out."""
         self._opened = None
+        self._opened_value = None
 
-    def changed(self, key: bytes, event: bytes) -> None:
-        """Record that the current command changed `key`; `event` is the keyspace event's name."""
+    def changed(self, key: bytes, event: bytes, times: i64 = 1) -> None:
+        """Record that the current command changed `key`; `event` is the keyspace event's name.
+
+        INFO counts `times` changes: one per element, as in Redis, none for an event that only goes
+        with another one.
+        """
         dataset = self.dataset
         dataset.changes += 1
-        dataset.dirty += 1
+        dataset.dirty += times
         if dataset.listening:
             dataset.heard.append((self.index, key, event))
 
@@ -290,6 +297,7 @@ class Keyspace:
     def clear(self, lazily: bool) -> i64:
         """Drop all keys; return how many there were."""
         self._opened = None
+        self._opened_value = None
         count = self.count
         dataset = self.dataset
         if dataset.snapshot is not None:
@@ -363,6 +371,7 @@ class Keyspace:
         if not dataset.expires_keys:
             return not writes
         self._opened = None
+        self._opened_value = None
         keys = self.groups[key_slot(key) >> GROUP_SHIFT]
         stored = keys.pop(key)
         if dataset.snapshot is not None:
@@ -374,11 +383,10 @@ class Keyspace:
         self.expiry.drop(key)
         self._deadline_dropped()
         dataset.expired += 1
-        dataset.dirty += 1
         dataset.own_effects.append((self.index, key))
         if dataset.listening:
             dataset.heard.append((self.index, key, b"expired"))
-        dataset.release(stored, True)
+        dataset.release(stored, dataset.lazyfree_lazy_expire)
         return True
 
     def _save_all(self, snapshot: BeforeChange) -> None:

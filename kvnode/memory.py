@@ -33,13 +33,13 @@ def bytes_size(length: i64) -> i64:
 
 def key_size(key: bytes) -> i64:
     """Return the memory of a key in its slot dict, without its value."""
-    return ENTRY_BYTES + ((len(key) + 48) & ~15)
+    return ENTRY_BYTES + bytes_size(len(key))
 
 
 def value_size(stored: object) -> i64:
     """Return the memory of a stored form."""
     if isinstance(stored, bytes):
-        return (len(stored) + 48) & ~15
+        return bytes_size(len(stored))
     if isinstance(stored, int):
         return INT_BYTES
     assert isinstance(stored, Container)
@@ -49,7 +49,7 @@ def value_size(stored: object) -> i64:
 def accounted_size(stored: object) -> i64:
     """Return what the keyspace has booked for a stored form."""
     if isinstance(stored, bytes):
-        return (len(stored) + 48) & ~15
+        return bytes_size(len(stored))
     if isinstance(stored, int):
         return INT_BYTES
     assert isinstance(stored, Container)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
 import gc
 import os
+import resource
 import secrets
 import signal
-import socket
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from kvnode import __version__
-from kvnode.config import Config
+from kvnode.config import Config, ConfigError
+from kvnode.config.directives import DIRECTIVES
 from kvnode.connection import Connection, FlushRound
 from kvnode.context import Clock
+from kvnode.listeners import Listeners
 from kvnode.logs import Log
 from kvnode.memory import resident_bytes
 from kvnode.node import Node
@@ -30,6 +31,9 @@ else:
         from asyncio import new_event_loop
 
 FREEZE_SECONDS = 60.0
+DESCRIPTORS_RESERVED = 32  # for listeners, log and the loop itself
+COLLECT_OBJECTS_MAX = 50_000  # about 5 ms
+EXIT_BUG = 70  # sysexits' EX_SOFTWARE
 IDLE_BYTES_MAX = 32 << 20  # of free memory that may stay with the process
 
 
@@ -42,7 +46,7 @@ def run(config: Config, log: Log) -> int:
         loop.run_until_complete(server.serve())
     finally:
         loop.close()
-    return 0
+    return server.exit_status
 
 
 def is_compiled() -> bool:
@@ -60,52 +64,29 @@ class Server:
         self.clock = Clock()
         self.node = Node(config, self.clock, secrets.randbits(62))
         self.node.base_memory = resident_bytes()
-        self.rounds = FlushRound(self.node, loop.call_soon)
         self._stop = asyncio.Event()
-        self._listeners: list[asyncio.AbstractServer] = []
+        self.rounds = FlushRound(self.node, loop.call_soon, self._stop.set)
+        self.exit_status = 0
+        self._listeners = Listeners(config, log, self._connection)
+        self._warned_of: set[str] = set()
         self._next_freeze = 0.0
 
     async def serve(self) -> None:
         """Listen, serve until told to stop, and close what is open."""
-        addresses = await self._listen()
+        self._limit_clients()
+        await self._listeners.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._on_signal, number)
-        self._announce(addresses)
+        self.loop.set_exception_handler(self._on_bug)
+        self._announce(self._listeners.addresses())
+        self._follow_settings()
         gc.disable()
         self._tick()
         try:
             await self._stop.wait()
         finally:
-            self._close()
+            self._listeners.close()
         self.log.notice("stopped")
-
-    async def _listen(self) -> list[str]:
-        """Open the listeners and return their addresses."""
-        addresses: list[str] = []
-        port = self.config.number("port")
-        for bind in self.config.bind_addresses() if port else []:
-            host = bind.removeprefix("-")
-            if host == "*":
-                host = "0.0.0.0"
-            try:
-                listener = listening_socket(host, port, self.config.number("tcp-backlog"))
-            except OSError as error:
-                if bind.startswith("-") and error.errno != errno.EADDRINUSE:
-                    continue
-                error.filename = f"{host}:{port}"
-                raise
-            self._listeners.append(await self.loop.create_server(self._connection, sock=listener))
-            addresses.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-        path = self.config.text("unixsocket")
-        if path:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            self._listeners.append(await self.loop.create_unix_server(self._connection, path))
-            permissions = self.config.number("unixsocketperm")
-            if permissions:
-                os.chmod(path, permissions)
-            addresses.append(path)
-        return addresses
 
     def _connection(self) -> Any:
         return Connection(self.rounds)
@@ -114,13 +95,44 @@ class Server:
         """Say what runs, where, and what to type."""
         build = "compiled" if is_compiled() else "interpreted"
         self.log.notice("started", version=__version__, build=build, pid=os.getpid())
-        for name, value in self.config.without_effect():
-            self.log.warning("directive-without-effect", name=name, value=value)
+        self._warn_without_effect()
         self.log.warning("no-durability", text="a restart loses the data")
         for address in addresses:
             self.log.notice("listening", address=address)
         if addresses:
             self.log.notice("ready", try_it=f"redis-cli -p {self.config.number('port')}")
+
+    def _warn_without_effect(self) -> None:
+        """Log each directive that is set and does nothing here, once."""
+        for name, value in self.config.without_effect():
+            if name not in self._warned_of:
+                self._warned_of.add(name)
+                self.log.warning("directive-without-effect", name=name, value=value)
+
+    def _limit_clients(self) -> None:
+        """Lower maxclients to what the system allows, as Redis does, and say so."""
+        wanted = self.config.number("maxclients")
+        allowed = allow_descriptors(wanted)
+        if allowed < wanted:
+            self.config.set_many([("maxclients", str(allowed))])
+            self.log.warning("maxclients-lowered", wanted=wanted, allowed=allowed, why="ulimit -n")
+
+    def _follow_settings(self) -> None:
+        """See to what CONFIG SET asks of the process from now on."""
+        self.config.subscribe("maxclients", self._refuse_clients)
+        for row in DIRECTIVES:
+            if not row.effective:
+                self.config.subscribe(row.name, self._warn_without_effect)
+
+    def _refuse_clients(self) -> None:
+        """Refuse more clients than the system lets the process have descriptors."""
+        wanted = self.config.number("maxclients")
+        allowed = allow_descriptors(wanted)
+        if allowed < wanted:
+            raise ConfigError(
+                "The operating system is not able to handle the specified number of clients, "
+                f"try with {allowed}"
+            )
 
     def _tick(self) -> None:
         """Let the node do what is due, and come again."""
@@ -142,31 +154,29 @@ class Server:
         self.log.notice("signal", name=signal.Signals(number).name)
         self._stop.set()
 
-    def _close(self) -> None:
-        for listener in self._listeners:
-            listener.close()
-        path = self.config.text("unixsocket")
-        if path:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+    def _on_bug(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log what nobody caught; a broken invariant stops the node rather than serve wrong data.
+
+        Anything else (no memory for one huge request) ends only the connection it came from.
+        """
+        error = context.get("exception")
+        lines = traceback.format_exception(error) if error else []
+        self.log.warning("bug", message=context.get("message", ""), trace="".join(lines))
+        if isinstance(error, AssertionError):
+            self.exit_status = EXIT_BUG
+            self._stop.set()
 
 
-def listening_socket(host: str, port: int, backlog: int) -> socket.socket:
-    """Return a TCP socket that listens."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    place = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)[0][4]
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(place)
-        listener.listen(backlog)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+def allow_descriptors(clients: int) -> int:
+    """Raise the limit of open files for so many clients; return how many it allows now."""
+    wanted = clients + DESCRIPTORS_RESERVED
+    limit, ceiling = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY in (limit, ceiling):
+        ceiling = max(wanted, limit)
+    if limit < wanted:
+        limit = min(wanted, ceiling)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, ceiling))
+    return max(limit - DESCRIPTORS_RESERVED, 1)
 
 
 def collect_young() -> None:
@@ -174,8 +184,10 @@ def collect_young() -> None:
 
     The command path makes no cycles, so automatic collections are off: a full one over millions of
     values is a pause of more than 100 ms, and `freeze` keeps this one from ever looking at them.
+    After a rush of new values there are too many young objects to look at: they are only exempted.
     """
-    gc.collect(1)
+    if gc.get_count()[0] <= COLLECT_OBJECTS_MAX:
+        gc.collect(1)
     gc.freeze()
 
 

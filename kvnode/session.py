@@ -97,10 +97,7 @@ class Session:
         self.closed = False
         self.user = b"default"
         self.name = b""
-        self.library_name = b""
-        self.library_version = b""
         self.no_evict = False
-        self.no_touch = False
         self.peer = b""
         self.local = b""
         self.descriptor = -1
@@ -138,6 +135,9 @@ class Session:
                 self.dispatcher.serve(self)
             except ProtocolError as error:
                 self.dispatcher.protocol_error(self, error)
+            except Exception:
+                self.dispatcher.abandon()
+                raise
             self.dispatcher.run_unblocked()
         if self.writer.size():
             self.announce()

@@ -1,4 +1,4 @@
-"""The slow log and the latency monitor: what took long, kept for SLOWLOG and LATENCY."""
+"""The slow log: the latest commands that took long, kept for SLOWLOG."""
 
 from collections import deque
 from typing import Final, final
@@ -9,7 +9,6 @@ from kvnode.session import Session
 
 _ARGUMENTS_MAX: Final = 32
 _ARGUMENT_BYTES_MAX: Final = 128
-_SAMPLES_MAX: Final = 160
 
 
 @final
@@ -60,34 +59,3 @@ class SlowLog:
         """Forget the oldest calls beyond the limit."""
         while len(self.calls) > self.limit:
             self.calls.pop()
-
-
-@final
-class LatencyEvent:
-    """The recent samples of one event: (second, milliseconds), one a second."""
-
-    def __init__(self) -> None:
-        self.samples: deque[tuple[int, int]] = deque(maxlen=_SAMPLES_MAX)
-        self.max_ms = 0
-
-    def add(self, second: int, milliseconds: int) -> None:
-        """Keep the worst sample of each second."""
-        self.max_ms = max(self.max_ms, milliseconds)
-        if self.samples and self.samples[-1][0] == second:
-            milliseconds = max(milliseconds, self.samples.pop()[1])
-        self.samples.append((second, milliseconds))
-
-
-@final
-class LatencyMonitor:
-    """Events that took at least `threshold_ms`; 0 turns the monitor off."""
-
-    def __init__(self) -> None:
-        self.threshold_ms = 0
-        self.events: dict[str, LatencyEvent] = {}
-
-    def note(self, name: str, at: float, seconds: float) -> None:
-        """Keep an event if it took long enough."""
-        milliseconds = int(seconds * 1000.0)
-        if 0 < self.threshold_ms <= milliseconds:
-            self.events.setdefault(name, LatencyEvent()).add(int(at), milliseconds)

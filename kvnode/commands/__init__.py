@@ -1,6 +1,6 @@
 """The command handlers, one module per command group; importing this package fills the table."""
 
-from kvnode.commands import (
+from kvnode.commands import (  # noqa: F401  # imported for their cards
     acl,
     blocking_lists,
     clients,
@@ -31,35 +31,3 @@ from kvnode.commands import (
     strings,
     transactions,
 )
-
-__all__ = [
-    "acl",
-    "blocking_lists",
-    "clients",
-    "cluster",
-    "command_table",
-    "configuration",
-    "connection",
-    "debug",
-    "expiring",
-    "hashes",
-    "keys",
-    "lists",
-    "lolwut",
-    "memory",
-    "modules",
-    "objects",
-    "observation",
-    "pubsub",
-    "server",
-    "set_algebra",
-    "sets",
-    "sorted_set_algebra",
-    "sorted_set_pops",
-    "sorted_set_ranges",
-    "sorted_sets",
-    "sorting",
-    "string_parts",
-    "strings",
-    "transactions",
-]

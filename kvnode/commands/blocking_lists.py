@@ -27,11 +27,8 @@ from kvprotocol.replies import NIL_ARRAY, Reply
 
 def _holds_list(ctx: Context, name: bytes) -> bool:
     """Return whether a key holds a list: a session goes on waiting when it holds anything else."""
-    stored = ctx.keyspace.peek(name)
-    if stored is None:
-        return False
     try:
-        List.open(stored, ctx.encodings)
+        List.open(ctx.keyspace.peek(name), ctx.encodings)
     except WrongType:
         return False
     return True

@@ -104,7 +104,7 @@ def setname(ctx: Context, argv: list[bytes]) -> Reply:
     acl="connection",
     since="7.2.0",
     complexity="O(1)",
-    summary="Note the name or the version of the library that the client uses.",
+    summary="Accept the name or the version of the library that the client uses.",
     syntax="attr=<LIB-NAME libname|LIB-VER libver>",
     tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
 )
@@ -114,10 +114,6 @@ def setinfo(ctx: Context, argv: list[bytes]) -> Reply:
         raise ReplyError(f"ERR Unrecognized option '{_shown(argv[2])}'")
     name = attribute.decode()
     check_word(argv[3], f"ERR {name} cannot contain spaces, newlines or special characters.")
-    if attribute == b"lib-name":
-        ctx.session.library_name = argv[3]
-    else:
-        ctx.session.library_version = argv[3]
     return OK
 
 
@@ -388,7 +384,7 @@ def no_evict(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="enabled=<ON|OFF>",
 )
 def no_touch(ctx: Context, argv: list[bytes]) -> Reply:
-    ctx.session.no_touch = _switch(argv[2])
+    _switch(argv[2])
     return OK
 
 

@@ -35,7 +35,7 @@ def _set_fields(ctx: Context, argv: list[bytes]) -> i64:
             created += 1
         i += 2
     keyspace.store(name, value.body)
-    keyspace.changed(name, b"hset")
+    keyspace.changed(name, b"hset", (count - 2) // 2)
     return created
 
 
@@ -268,12 +268,12 @@ def hdel(ctx: Context, argv: list[bytes]) -> Reply:
         i += 1
     if deleted == 0:
         return 0
-    keyspace.changed(name, b"hdel")
+    keyspace.changed(name, b"hdel", deleted)
     if value.count() > 0:
         keyspace.store(name, value.body)
     else:
         keyspace.remove(name)
-        keyspace.changed(name, b"del")
+        keyspace.changed(name, b"del", 0)
     return int(deleted)
 
 

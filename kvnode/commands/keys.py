@@ -5,7 +5,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from kvnode.command import DENYOOM, FAST, NOSCRIPT, READONLY, WRITE, command, key
-from kvnode.commands.arguments import integer
+from kvnode.commands.arguments import integer, integer_in
 from kvnode.context import STILL_BLOCKED, Blocked, Context
 from kvnode.datatypes.kinds import copy as copied
 from kvnode.datatypes.kinds import type_name
@@ -235,7 +235,7 @@ def _rename(ctx: Context, argv: list[bytes], only_new: bool) -> bool:
     if deadline >= 0:
         keyspace.expire_at(target, deadline)
     keyspace.changed(source, b"rename_from")
-    keyspace.changed(target, b"rename_to")
+    keyspace.changed(target, b"rename_to", 0)
     return True
 
 
@@ -275,9 +275,7 @@ def renamenx(ctx: Context, argv: list[bytes]) -> Reply:
 def _database(ctx: Context, text: bytes) -> Keyspace:
     """Return the database that an argument names."""
     databases = ctx.keyspace.dataset.databases
-    number = integer(text)
-    if number > _INT_MAX or number < -_INT_MAX - 1:
-        raise ReplyError(errors.NOT_AN_INTEGER)
+    number = integer_in(text, -_INT_MAX - 1, _INT_MAX)
     if number < 0 or number >= len(databases):
         raise ReplyError(errors.DB_INDEX_OUT_OF_RANGE)
     return databases[number]
@@ -356,7 +354,7 @@ def move(ctx: Context, argv: list[bytes]) -> Reply:
     if deadline >= 0:
         into.expire_at(name, deadline)
     keyspace.changed(name, b"move_from")
-    into.changed(name, b"move_to")
+    into.changed(name, b"move_to", 0)
     return 1
 
 

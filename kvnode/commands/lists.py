@@ -34,15 +34,15 @@ def is_left(word: bytes) -> bool:
     raise ReplyError(errors.SYNTAX)
 
 
-def removed(keyspace: Keyspace, name: bytes, value: List, event: bytes) -> None:
-    """Put a list back that lost elements, or drop its key when none is left."""
+def removed(keyspace: Keyspace, name: bytes, value: List, event: bytes, count: i64 = 1) -> None:
+    """Put a list back that lost `count` elements, or drop its key when none is left."""
     if value.count() == 0:
         keyspace.remove(name)
-        keyspace.changed(name, event)
-        keyspace.changed(name, b"del")
+        keyspace.changed(name, event, count)
+        keyspace.changed(name, b"del", 0)
     else:
         keyspace.store(name, value.body)
-        keyspace.changed(name, event)
+        keyspace.changed(name, event, count)
 
 
 def pop_one(keyspace: Keyspace, name: bytes, value: List, from_left: bool) -> bytes:
@@ -70,7 +70,7 @@ def pop_many(
         elements = value.range(total - count, count)
         elements.reverse()
         value.trim(0, total - count)
-    removed(keyspace, name, value, b"lpop" if from_left else b"rpop")
+    removed(keyspace, name, value, b"lpop" if from_left else b"rpop", count)
     return elements
 
 
@@ -93,7 +93,7 @@ def move_one(
         target.push_right(element)
     keyspace.store(destination, target.body)
     keyspace.changed(destination, b"lpush" if to_left else b"rpush")
-    removed(keyspace, source, value, b"lpop" if from_left else b"rpop")
+    removed(keyspace, source, value, b"lpop" if from_left else b"rpop", 0)
     return element
 
 
@@ -118,7 +118,7 @@ def lpush(ctx: Context, argv: list[bytes]) -> Reply:
         value.push_left(argv[i])
         i += 1
     keyspace.store(name, value.body)
-    keyspace.changed(name, b"lpush")
+    keyspace.changed(name, b"lpush", len(argv) - 2)
     return int(value.count())
 
 
@@ -143,7 +143,7 @@ def rpush(ctx: Context, argv: list[bytes]) -> Reply:
         value.push_right(argv[i])
         i += 1
     keyspace.store(name, value.body)
-    keyspace.changed(name, b"rpush")
+    keyspace.changed(name, b"rpush", len(argv) - 2)
     return int(value.count())
 
 
@@ -353,7 +353,7 @@ def ltrim(ctx: Context, argv: list[bytes]) -> Reply:
         stop = total - 1
     value.trim(start, stop - start + 1 if start <= stop else 0)
     # As in Redis the event tells of every trim, of one that dropped nothing too.
-    removed(keyspace, argv[1], value, b"ltrim")
+    removed(keyspace, argv[1], value, b"ltrim", total - value.count())
     return OK
 
 
@@ -409,7 +409,7 @@ def lrem(ctx: Context, argv: list[bytes]) -> Reply:
     value = List.open(stored, ctx.encodings)
     count = value.remove_matching(argv[3], limit)
     if count > 0:
-        removed(keyspace, argv[1], value, b"lrem")
+        removed(keyspace, argv[1], value, b"lrem", count)
     return int(count)
 
 

@@ -7,7 +7,7 @@ from kvnode.commands.arguments import integer_in
 from kvnode.commands.command_table import find_command
 from kvnode.commands.containers import container
 from kvnode.context import Context
-from kvnode.latency_report import graph, report
+from kvnode.latency import graph, report
 from kvnode.stats import cumulative_us
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError

@@ -76,10 +76,10 @@ def _is_lazy(ctx: Context, argv: list[bytes]) -> bool:
     raise ReplyError(errors.SYNTAX)
 
 
-def _record(dataset: Dataset, dropped: i64) -> None:
+def _record(dataset: Dataset, changes: i64) -> None:
     """Record a change of whole databases: it goes to the log even if they were empty."""
     dataset.changes += 1
-    dataset.dirty += dropped + 1
+    dataset.dirty += changes
 
 
 @command(
@@ -150,7 +150,7 @@ def swapdb(ctx: Context, argv: list[bytes]) -> Reply:
         raise ReplyError(errors.DB_INDEX_OUT_OF_RANGE)
     if first != second:
         dataset.swap(first, second)
-    _record(dataset, 0)
+    _record(dataset, 1)
     return OK
 
 

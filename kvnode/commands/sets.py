@@ -16,15 +16,15 @@ from kvprotocol.numbers import I64_MAX
 from kvprotocol.replies import Members, Reply
 
 
-def _removed(keyspace: Keyspace, name: bytes, value: Set, event: bytes) -> None:
-    """Put a set back that lost members, or drop its key when none is left."""
+def _removed(keyspace: Keyspace, name: bytes, value: Set, event: bytes, count: i64 = 1) -> None:
+    """Put a set back that lost `count` members, or drop its key when none is left."""
     if value.count() == 0:
         keyspace.remove(name)
-        keyspace.changed(name, event)
-        keyspace.changed(name, b"del")
+        keyspace.changed(name, event, count)
+        keyspace.changed(name, b"del", 0)
     else:
         keyspace.store(name, value.body)
-        keyspace.changed(name, event)
+        keyspace.changed(name, event, count)
 
 
 @command(
@@ -52,7 +52,7 @@ def sadd(ctx: Context, argv: list[bytes]) -> Reply:
         i += 1
     if added > 0:
         keyspace.store(name, value.body)
-        keyspace.changed(name, b"sadd")
+        keyspace.changed(name, b"sadd", added)
     return int(added)
 
 
@@ -82,7 +82,7 @@ def srem(ctx: Context, argv: list[bytes]) -> Reply:
             count += 1
         i += 1
     if count > 0:
-        _removed(keyspace, argv[1], value, b"srem")
+        _removed(keyspace, argv[1], value, b"srem", count)
     return int(count)
 
 
@@ -231,9 +231,10 @@ def _spop_count(ctx: Context, argv: list[bytes]) -> Reply:
         return Members([])
     if count >= size:
         taken = value.members()
+        keyspace.read(name)  # Redis takes all as a union of one set, which counts a hit
         keyspace.remove(name)
-        keyspace.changed(name, b"spop")
-        keyspace.changed(name, b"del")
+        keyspace.changed(name, b"spop", size)
+        keyspace.changed(name, b"del", 0)
         ctx.effect(b"DEL", name)
         return Members(taken)
     taken = []
@@ -241,7 +242,7 @@ def _spop_count(ctx: Context, argv: list[bytes]) -> Reply:
         taken.append(value.pop_at(ctx.random.randrange(size)))
         size -= 1
         count -= 1
-    _removed(keyspace, name, value, b"spop")
+    _removed(keyspace, name, value, b"spop", len(taken))
     ctx.effect(b"SREM", name, *taken)
     return Members(taken)
 

@@ -47,7 +47,7 @@ def _pop(ctx: Context, argv: list[bytes], from_max: bool) -> Reply:
     if count == 0 or value.count() == 0:
         return []
     members, scores = value.pop(from_max, count)
-    store_shrunk(ctx, argv[1], value, _event(from_max))
+    store_shrunk(ctx, argv[1], value, _event(from_max), len(members))
     return scored_rows(members, scores)
 
 
@@ -121,7 +121,7 @@ class Popping:
             ctx.effect(request, name)
             return [name, member, value.last_score]
         members, scores = value.pop(from_max, self.count)
-        store_shrunk(ctx, name, value, _event(from_max))
+        store_shrunk(ctx, name, value, _event(from_max), len(members))
         ctx.effect(request, name, b"%d" % self.count)
         pairs: list[Reply] = []
         i: i64 = 0

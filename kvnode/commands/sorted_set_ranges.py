@@ -277,7 +277,30 @@ def zrangestore(ctx: Context, argv: list[bytes]) -> Reply:
     query.read(argv, 3, True)
     value = SortedSet.open(ctx.keyspace.read(argv[2]), ctx.encodings)
     members, scores = query.select(value, True)
+    entries_max = ctx.encodings.zset_max_listpack_entries
+    if query.kind != _BY_RANK or len(members) <= entries_max:
+        scores = _zeros_as_packed(
+            members, scores, entries_max, ctx.encodings.zset_max_listpack_value
+        )
     return store_result(ctx, argv[1], members, scores, b"zrangestore")
+
+
+def _zeros_as_packed(
+    members: list[bytes], scores: vec[float], entries_max: i64, value_max: i64
+) -> vec[float]:
+    """Return the scores with 0 for -0 in front of the first member that does not fit.
+
+    Redis begins a packed set where it does not know the result to be large, and a packed set keeps
+    no sign of a zero; members that come behind the one that unpacks it keep theirs.
+    """
+    i: i64 = 0
+    for member in members:
+        if i >= entries_max or len(member) > value_max:
+            break
+        if scores[i] == 0.0:
+            scores[i] = 0.0
+        i += 1
+    return scores
 
 
 def store_result(
@@ -353,7 +376,7 @@ def _store_removed(
     ctx: Context, name: bytes, value: SortedSet, removed: list[bytes], event: bytes
 ) -> Reply:
     if removed:
-        store_shrunk(ctx, name, value, event)
+        store_shrunk(ctx, name, value, event, len(removed))
     return len(removed)
 
 

@@ -138,7 +138,7 @@ def _add(ctx: Context, argv: list[bytes], flags: i64) -> Reply:
         i += 1
     if added or updated:
         keyspace.store(name, value.body)
-        keyspace.changed(name, b"zincr" if flags & INCR else b"zadd")
+        keyspace.changed(name, b"zincr" if flags & INCR else b"zadd", added + updated)
     if flags & INCR:
         return value.last_score if done >= UNCHANGED else None
     return int(added + updated if counts_changes else added)
@@ -235,21 +235,21 @@ def zrem(ctx: Context, argv: list[bytes]) -> Reply:
             removed += 1
         i += 1
     if removed:
-        store_shrunk(ctx, name, value, b"zrem")
+        store_shrunk(ctx, name, value, b"zrem", removed)
     return int(removed)
 
 
-def store_shrunk(ctx: Context, name: bytes, value: SortedSet, event: bytes) -> None:
-    """Store a sorted set that lost members, or remove its key where none is left."""
+def store_shrunk(ctx: Context, name: bytes, value: SortedSet, event: bytes, count: i64 = 1) -> None:
+    """Store a sorted set that lost `count` members, or remove its key where none is left."""
     keyspace = ctx.keyspace
     if value.count() > 0:
         keyspace.store(name, value.body)
-        keyspace.changed(name, event)
+        keyspace.changed(name, event, count)
         return
-    keyspace.changed(name, event)
+    keyspace.changed(name, event, count)
     # A range that takes every member leaves the table as it was, so it may be large.
     keyspace.remove(name, True)
-    keyspace.changed(name, b"del")
+    keyspace.changed(name, b"del", 0)
 
 
 @command(

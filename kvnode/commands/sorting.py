@@ -106,8 +106,9 @@ def _read_options(argv: list[bytes], may_store: bool) -> SortOptions:
     return options
 
 
-def _elements(ctx: Context, stored: object, options: SortOptions) -> list[bytes]:
+def _elements(ctx: Context, name: bytes, options: SortOptions) -> list[bytes]:
     """Return the elements of a list, set or sorted set in the order in which to sort them."""
+    stored = ctx.keyspace.read(name)
     if stored is None:
         return []
     kind = type_name(stored)
@@ -115,7 +116,11 @@ def _elements(ctx: Context, stored: object, options: SortOptions) -> list[bytes]
         elements = List.open(stored, ctx.encodings)
         return elements.range(0, elements.count())
     if kind == b"zset":
-        return SortedSet.open(stored, ctx.encodings).items()[0]
+        scored = SortedSet.open(stored, ctx.encodings)
+        if scored.unpack():
+            # As in Redis, where the sorting needs the skip list: OBJECT ENCODING shows it.
+            ctx.keyspace.store(name, scored.body)
+        return scored.items()[0]
     if kind != b"set":
         raise WrongType()
     members = Set.open(stored, ctx.encodings).members()
@@ -206,7 +211,7 @@ def _limited(elements: list[bytes], options: SortOptions) -> list[bytes]:
 
 def _sort(ctx: Context, argv: list[bytes], may_store: bool) -> Reply:
     options = _read_options(argv, may_store)
-    elements = _elements(ctx, ctx.keyspace.read(argv[1]), options)
+    elements = _elements(ctx, argv[1], options)
     if not options.sorts:
         if options.descends:
             elements.reverse()
@@ -236,7 +241,7 @@ def _store(ctx: Context, target: bytes, found: list[Reply]) -> Reply:
             result.push_right(value if isinstance(value, bytes) else b"")
         keyspace.for_write(target)
         keyspace.put(target, result.body)
-        keyspace.changed(target, b"sortstore")
+        keyspace.changed(target, b"sortstore", len(found))
     elif keyspace.remove(target, ctx.node.settings.lazyfree_lazy_server_del):
         keyspace.changed(target, b"del")
     return len(found)

@@ -16,7 +16,10 @@ from kvprotocol.replies import Pairs, Reply
 
 def _mutable(stored: object) -> MutableString:
     """Return a stored string in the form that changes in place."""
-    return stored if isinstance(stored, MutableString) else MutableString(text_or_empty(stored))
+    if not isinstance(stored, MutableString):
+        return MutableString(text_or_empty(stored), True)
+    stored.changed = True
+    return stored
 
 
 def _check_length(ctx: Context, size: int) -> None:
@@ -140,6 +143,13 @@ def substr(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="key1:k#0 key2:k#0 [LEN] [IDX] [MINMATCHLEN len:i] [WITHMATCHLEN]",
 )
 def lcs(ctx: Context, argv: list[bytes]) -> Reply:
+    first = ctx.keyspace.read(argv[1])
+    second = ctx.keyspace.read(argv[2])
+    try:
+        a = text_or_empty(first)
+        b = text_or_empty(second)
+    except ReplyError:
+        raise ReplyError("ERR The specified keys must contain string values") from None
     wants_length = False
     wants_ranges = False
     with_length = False
@@ -161,11 +171,6 @@ def lcs(ctx: Context, argv: list[bytes]) -> Reply:
         i += 1
     if wants_length and wants_ranges:
         raise ReplyError("ERR If you want both the length and indexes, please just use IDX.")
-    try:
-        a = text_or_empty(ctx.keyspace.read(argv[1]))
-        b = text_or_empty(ctx.keyspace.read(argv[2]))
-    except ReplyError:
-        raise ReplyError("ERR The specified keys must contain string values") from None
     if (len(a) + 1) * (len(b) + 1) * 4 > ctx.node.settings.proto_max_bulk_len:
         raise ReplyError(
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"

@@ -140,11 +140,11 @@ def _put(ctx: Context, name: bytes, value: bytes, deadline_ms: i64, keep_deadlin
         ctx.effect(b"SET", name, value)
     elif deadline_ms <= ctx.now_ms:
         keyspace.remove(name)
-        keyspace.changed(name, b"del")
+        keyspace.changed(name, b"del", 0)
         ctx.effect(b"DEL", name)
     else:
         keyspace.expire_at(name, deadline_ms)
-        keyspace.changed(name, b"expire")
+        keyspace.changed(name, b"expire", 0)
         ctx.effect(b"SET", name, value, b"PXAT", b"%d" % deadline_ms)
 
 
@@ -479,7 +479,7 @@ def incrbyfloat(ctx: Context, argv: list[bytes]) -> Reply:
     total = add(value, amount)
     if total is None:
         raise ReplyError(errors.NAN_OR_INFINITY)
-    keyspace.store(argv[1], stored_form(total))
+    keyspace.store(argv[1], total)  # a text even where it is an integer, as OBJECT ENCODING shows
     keyspace.changed(argv[1], b"incrbyfloat")
     ctx.effect(b"SET", argv[1], total, b"KEEPTTL")
     return total

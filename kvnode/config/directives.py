@@ -143,7 +143,7 @@ def _network() -> None:
     _memory("proto-max-bulk-len", 512 << 20, low=1 << 20)
     limits = ((0, 0, 0), (256 << 20, 64 << 20, 60), (32 << 20, 8 << 20, 60))
     _row("client-output-buffer-limit", BufferLimits(), limits)
-    _number("tracking-table-max-keys", 1_000_000, high=LONG_MAX)
+    _number("tracking-table-max-keys", 1_000_000, high=LONG_MAX, flags=INERT)
 
 
 def _tls() -> None:
@@ -200,9 +200,10 @@ def _process() -> None:
 
 def _security() -> None:
     _row("requirepass", _UNSET, "", SENSITIVE)
-    _row("aclfile", _TEXT, "", IMMUTABLE)
-    _row("acl-pubsub-default", Choice("allchannels", "resetchannels"), "resetchannels")
-    _number("acllog-max-len", 128, high=LONG_MAX)
+    _row("aclfile", _TEXT, "", IMMUTABLE | INERT)
+    channels = Choice("allchannels", "resetchannels")
+    _row("acl-pubsub-default", channels, "resetchannels", INERT)
+    _number("acllog-max-len", 128, high=LONG_MAX, flags=INERT)
 
 
 def _memory_limits() -> None:
@@ -217,13 +218,13 @@ def _memory_limits() -> None:
         "noeviction",
     )
     _memory("maxmemory", 0, high=ULONG_MAX)
-    _row("maxmemory-policy", policies, "noeviction")
-    _number("maxmemory-samples", 5, low=1)
-    _number("maxmemory-eviction-tenacity", 10, high=100)
-    _row("maxmemory-clients", MemoryOrPercent(), 0)
-    _number("lfu-log-factor", 10)
-    _number("lfu-decay-time", 1)
-    _flag("lazyfree-lazy-eviction", False)
+    _row("maxmemory-policy", policies, "noeviction", INERT)
+    _number("maxmemory-samples", 5, low=1, flags=INERT)
+    _number("maxmemory-eviction-tenacity", 10, high=100, flags=INERT)
+    _row("maxmemory-clients", MemoryOrPercent(), 0, INERT)
+    _number("lfu-log-factor", 10, flags=INERT)
+    _number("lfu-decay-time", 1, flags=INERT)
+    _flag("lazyfree-lazy-eviction", False, INERT)
     _flag("lazyfree-lazy-expire", False)
     _flag("lazyfree-lazy-server-del", False)
     _flag("lazyfree-lazy-user-del", False)
@@ -247,9 +248,9 @@ def _encodings() -> None:
     _number("set-max-intset-entries", 512, high=LONG_MAX)
     _number("zset-max-listpack-entries", 128, high=LONG_MAX, alias="zset-max-ziplist-entries")
     _memory("zset-max-listpack-value", 64, alias="zset-max-ziplist-value")
-    _memory("hll-sparse-max-bytes", 3000)
-    _memory("stream-node-max-bytes", 4096)
-    _number("stream-node-max-entries", 100, high=LONG_MAX)
+    _memory("hll-sparse-max-bytes", 3000, flags=INERT)
+    _memory("stream-node-max-bytes", 4096, flags=INERT)
+    _number("stream-node-max-entries", 100, high=LONG_MAX, flags=INERT)
 
 
 def _observation() -> None:
@@ -258,8 +259,9 @@ def _observation() -> None:
     _number("latency-monitor-threshold", 0, high=LONG_MAX)
     _flag("latency-tracking", True)
     _row("latency-tracking-info-percentiles", Percentiles(), (50.0, 99.0, 99.9))
-    _row("notify-keyspace-events", EventClasses(), 0)
-    _number("busy-reply-threshold", 5000, high=LONG_MAX, alias="lua-time-limit")
+    _row("notify-keyspace-events", EventClasses(), 0, INERT)
+    busy = Number(0, LONG_MAX)
+    _row("busy-reply-threshold", busy, 5000, INERT, "lua-time-limit")
     _flag("lua-enable-deprecated-api", False, IMMUTABLE | INERT | HIDDEN)
 
 

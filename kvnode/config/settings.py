@@ -69,17 +69,10 @@ class OutputLimits:
 class Settings:
     """The hot settings, with Redis's defaults until a Config mirrors itself into them."""
 
-    # Memory and eviction. Sizes in bytes; maxmemory 0 is no limit. A negative maxmemory_clients is
-    # a percentage of maxmemory.
+    # Memory. In bytes; 0 is no limit.
     maxmemory: i64
     maxmemory_policy: str
-    maxmemory_samples: i64
-    maxmemory_eviction_tenacity: i64
-    maxmemory_clients: i64
-    lfu_log_factor: i64
-    lfu_decay_time: i64
     # Freeing in slices.
-    lazyfree_lazy_eviction: bool
     lazyfree_lazy_expire: bool
     lazyfree_lazy_server_del: bool
     lazyfree_lazy_user_del: bool
@@ -94,7 +87,6 @@ class Settings:
     maxclients: i64
     client_query_buffer_limit: i64
     proto_max_bulk_len: i64
-    tracking_table_max_keys: i64
     output_normal: OutputLimits
     output_replica: OutputLimits
     output_pubsub: OutputLimits
@@ -102,24 +94,15 @@ class Settings:
     databases: i64
     requirepass: str
     protected_mode: bool
-    acllog_max_len: i64
     # Observation. slowlog_log_slower_than in µs (-1 never, 0 everything), the others in ms.
     slowlog_log_slower_than: i64
     slowlog_max_len: i64
     latency_monitor_threshold: i64
     latency_tracking: bool
-    notify_keyspace_events: i64
-    busy_reply_threshold: i64
 
     def __init__(self) -> None:
         self.maxmemory = 0
         self.maxmemory_policy = "noeviction"
-        self.maxmemory_samples = 5
-        self.maxmemory_eviction_tenacity = 10
-        self.maxmemory_clients = 0
-        self.lfu_log_factor = 10
-        self.lfu_decay_time = 1
-        self.lazyfree_lazy_eviction = False
         self.lazyfree_lazy_expire = False
         self.lazyfree_lazy_server_del = False
         self.lazyfree_lazy_user_del = False
@@ -132,17 +115,13 @@ class Settings:
         self.maxclients = 10000
         self.client_query_buffer_limit = 1 << 30
         self.proto_max_bulk_len = 512 << 20
-        self.tracking_table_max_keys = 1_000_000
         self.output_normal = OutputLimits(0, 0, 0)
         self.output_replica = OutputLimits(256 << 20, 64 << 20, 60)
         self.output_pubsub = OutputLimits(32 << 20, 8 << 20, 60)
         self.databases = 16
         self.requirepass = ""
         self.protected_mode = True
-        self.acllog_max_len = 128
         self.slowlog_log_slower_than = 10000
         self.slowlog_max_len = 128
         self.latency_monitor_threshold = 0
         self.latency_tracking = True
-        self.notify_keyspace_events = 0
-        self.busy_reply_threshold = 5000

@@ -17,7 +17,6 @@ class Encodings:
     set_max_listpack_value: i64
     zset_max_listpack_entries: i64
     zset_max_listpack_value: i64
-    list_max_listpack_size: i64
 
     def __init__(self) -> None:
         self.hash_max_listpack_entries = 512
@@ -27,4 +26,3 @@ class Encodings:
         self.set_max_listpack_value = 64
         self.zset_max_listpack_entries = 128
         self.zset_max_listpack_value = 64
-        self.list_max_listpack_size = -2

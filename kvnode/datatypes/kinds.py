@@ -64,7 +64,7 @@ def copy(stored: object) -> object:
     if isinstance(stored, (bytes, int)):
         return stored
     if isinstance(stored, MutableString):
-        return MutableString(bytes(stored.data))
+        return MutableString(bytes(stored.data), stored.changed)
     if isinstance(stored, (HashTable, SetTable)):
         return stored.copy()
     if isinstance(stored, ScoreTable):

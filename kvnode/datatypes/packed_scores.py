@@ -103,11 +103,6 @@ def rank(data: bytes, offset: i64) -> i64:
     return entries >> 1
 
 
-def offset_of_rank(data: bytes, rank: i64) -> i64:
-    """The offset of the member with a rank, which must exist."""
-    return listpack.seek(data, BASE, 2 * rank)
-
-
 def slice_ranks(
     data: bytes, start: i64, size: i64, with_scores: bool
 ) -> tuple[list[bytes], vec[float]]:

@@ -79,10 +79,6 @@ class Set:
             return listpack.find(body, _BASE, member, 0) >= 0
         return body.find(member) >= 0
 
-    def contains_many(self, members: list[bytes]) -> list[bool]:
-        """Say of each member whether it is there."""
-        return [self.contains(member) for member in members]
-
     def add(self, member: bytes) -> bool:
         """Add a member; return True when it is new."""
         body = self.body

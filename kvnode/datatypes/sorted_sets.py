@@ -189,6 +189,13 @@ class SortedSet:
             table = self._unpack()
         table.put(member, score)
 
+    def unpack(self) -> bool:
+        """Leave the packed form for good; say whether the set was in it."""
+        if self.table is not None:
+            return False
+        self._unpack()
+        return True
+
     def _unpack(self) -> ScoreTable:
         members, scores = self.items()
         table = ScoreTable()

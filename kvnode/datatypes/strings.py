@@ -5,12 +5,16 @@ Bytes that begin like a packed collection's tag are kept in a `MutableString`, a
 that was appended to.
 """
 
+from typing import Final
+
 from mypy_extensions import i64
 
 from kvnode.datatypes.tags import TAG_MAX, TAG_MIN
 from kvnode.structures.mutable_string import MutableString
 from kvprotocol.errors import WrongType
 from kvprotocol.numbers import parse_int
+
+_EMBEDDED_MAX: Final = 44  # up to this length Redis keeps a string inside its object
 
 
 def stored_form(value: bytes) -> object:
@@ -24,7 +28,7 @@ def stored_form(value: bytes) -> object:
         if number is not None:
             return number
     if first >= TAG_MIN and first <= TAG_MAX:
-        return MutableString(value)
+        return MutableString(value, False)
     return value
 
 
@@ -68,6 +72,7 @@ def encoding(stored: object) -> bytes:
     """Return what OBJECT ENCODING says of a string."""
     if isinstance(stored, int):
         return b"int"
-    if isinstance(stored, bytes) and len(stored) <= 44:
-        return b"embstr"
-    return b"raw"
+    if isinstance(stored, MutableString):
+        return b"raw" if stored.changed or len(stored.data) > _EMBEDDED_MAX else b"embstr"
+    assert isinstance(stored, bytes)
+    return b"raw" if len(stored) > _EMBEDDED_MAX else b"embstr"

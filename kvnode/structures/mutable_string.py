@@ -15,11 +15,12 @@ from kvnode.structures.container import Container
 @final
 @mypyc_attr(acyclic=True)
 class MutableString(Container):
-    """A bytearray that counts its memory."""
+    """A bytearray that counts its memory; `changed` says whether it ever was, in place."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, changed: bool) -> None:
         super().__init__()
         self.data = bytearray(data)
+        self.changed = changed
         self.measure()
 
     def measure(self) -> None:

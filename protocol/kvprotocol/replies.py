@@ -117,7 +117,6 @@ class EncodedArray:
 OK: Final = Prepared(b"+OK\r\n", b"+OK\r\n")
 PONG: Final = Prepared(b"+PONG\r\n", b"+PONG\r\n")
 QUEUED: Final = Prepared(b"+QUEUED\r\n", b"+QUEUED\r\n")
-NIL: Final = Prepared(b"$-1\r\n", b"_\r\n")
 NIL_ARRAY: Final = Prepared(b"*-1\r\n", b"_\r\n")
 NO_REPLY: Final = Prepared(b"", b"")
 

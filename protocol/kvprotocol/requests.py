@@ -98,6 +98,11 @@ class RequestParser:
         if self._left == 0:
             self.begin = position
             if position >= end:
+                # An idle peer must not keep its last arguments, or their read, alive.
+                self._argv = _NOTHING
+                self.data = b""
+                self.position = 0
+                self.begin = 0
                 return None
             if data[position] != 42:  # "*"
                 return self._inline()

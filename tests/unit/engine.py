@@ -1,30 +1,29 @@
-"""A node without a socket, for unit tests: clients whose bytes are in the test's hands."""
+"""A node without a socket: a clock that stands still, clients whose bytes the test holds."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from kvnode.config import Config
 from kvnode.context import Clock
+from kvnode.datatypes import strings
+from kvnode.datatypes.hashes import Hash
+from kvnode.datatypes.kinds import type_name
+from kvnode.datatypes.lists import List
+from kvnode.datatypes.sets import Set
+from kvnode.datatypes.sorted_sets import SortedSet
 from kvnode.dispatch import EffectLog
 from kvnode.node import Node
 from kvnode.session import Outlet, Session
 
+START_SECONDS: Final = 1_700_000_000.0
 
-class TestClock(Clock):
-    """A clock that goes on when it is told to."""
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        self.seconds = 1_000_000.0
-
-    def now(self) -> float:
-        return self.seconds
+# (database, key) -> type, content, deadline in ms
+Dump = dict[tuple[int, bytes], tuple[bytes, object, int]]
 
 
-class TestOutlet(Outlet):
+class RecordingOutlet(Outlet):
     """Counts what a session tells its connection."""
-
-    __test__ = False
 
     def __init__(self) -> None:
         self.ready_count = 0
@@ -32,52 +31,107 @@ class TestOutlet(Outlet):
         self.aborted = False
 
     def ready(self) -> None:
+        """Count that there is output."""
         self.ready_count += 1
 
     def close(self) -> None:
+        """Note that the connection is to end."""
         self.closed = True
 
     def abort(self) -> None:
+        """Note that the connection is cut."""
         self.aborted = True
 
-    def unsent_bytes(self) -> int:
-        return 0
+
+class StandingClock(Clock):
+    """A clock that only the test moves."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def now(self) -> float:
+        """Return the time that the test set."""
+        return self.seconds
 
 
-class TestLog(EffectLog):
-    """Keeps the effects as (database, words), a transaction as a list of them."""
-
-    __test__ = False
+class RecordingLog(EffectLog):
+    """A log that keeps what it is given: per unit, the effects with their databases."""
 
     def __init__(self) -> None:
-        self.entries: list[object] = []
+        self.units: list[list[tuple[int, list[bytes]]]] = []
 
     def append(self, database: int, block: list[list[bytes]]) -> None:
-        for argv in block:
-            self.entries.append((database, b" ".join(argv)))
+        """Keep the effects of one command."""
+        self.units.append([(database, argv) for argv in block])
 
     def append_transaction(self, entries: list[tuple[int, list[bytes]]]) -> None:
-        self.entries.append([(database, b" ".join(argv)) for database, argv in entries])
+        """Keep the effects of one EXEC."""
+        self.units.append(entries)
+
+    def lines(self) -> list[list[tuple[int, bytes]]]:
+        """Return the units with each effect as one line."""
+        return [[(index, b" ".join(argv)) for index, argv in unit] for unit in self.units]
 
 
 class Engine:
-    """A node, its clock, and what its log took."""
+    """One node with its clock, its log and its named sessions, which are made at first use."""
 
-    def __init__(self) -> None:
-        self.clock = TestClock()
-        self.node = Node(Config(), self.clock, 1)
-        self.log = TestLog()
+    def __init__(self, seconds: float = START_SECONDS, seed: int = 1) -> None:
+        self.clock = StandingClock(seconds)
+        self.node = Node(Config(), self.clock, seed)
+        self.log = RecordingLog()
         self.node.dispatcher.log = self.log
+        self.sessions: dict[str, Session] = {}
 
-    def client(self) -> tuple[Session, TestOutlet]:
+    def client(self) -> tuple[Session, RecordingOutlet]:
         """Return a new session and its outlet."""
-        outlet = TestOutlet()
+        outlet = RecordingOutlet()
         return self.node.connect(outlet), outlet
 
+    def session(self, name: str = "main") -> Session:
+        """Return the named session."""
+        if name not in self.sessions:
+            self.sessions[name] = self.node.connect(Outlet())
+        return self.sessions[name]
+
+    def send(self, argv: list[bytes], name: str = "main") -> bytes:
+        """Run one request; return the bytes of the reply, nothing where the session waits."""
+        session = self.session(name)
+        parts = [b"*%d\r\n" % len(argv)]
+        parts += [b"$%d\r\n%s\r\n" % (len(word), word) for word in argv]
+        session.feed(b"".join(parts))
+        return output(session)
+
     def wait(self, seconds: float) -> None:
-        """Let time pass, and let the node do what is due."""
+        """Move the clock and do what is due."""
         self.clock.seconds += seconds
         self.node.tick(self.clock.seconds)
+
+    def dump(self) -> Dump:
+        """Return everything that all databases hold."""
+        found: Dump = {}
+        for database in self.node.dataset.databases:
+            for keys in database.groups:
+                for key, stored in keys.items():
+                    place = (database.index, key)
+                    kind = type_name(stored)
+                    found[place] = (kind, self._content(kind, stored), database.deadline(key))
+        return found
+
+    def _content(self, kind: bytes, stored: object) -> object:
+        encodings = self.node.encodings
+        if kind == b"string":
+            return strings.text(stored)
+        if kind == b"hash":
+            flat = Hash.open(stored, encodings).items()
+            return dict(zip(flat[::2], flat[1::2], strict=True))
+        if kind == b"set":
+            return set(Set.open(stored, encodings).members())
+        if kind == b"list":
+            handle = List.open(stored, encodings)
+            return handle.range(0, handle.count())
+        members, scores = SortedSet.open(stored, encodings).items()
+        return list(zip(members, scores, strict=True))
 
 
 def output(session: Session) -> bytes:

@@ -136,6 +136,43 @@ def test_deadlines_of_waits_that_are_over_do_not_pile_up() -> None:
     assert output(waiter) == b"*-1\r\n"
 
 
+def test_waits_end_in_the_order_of_their_deadlines_after_stale_ones_were_dropped() -> None:
+    engine = Engine()
+    waiters = [waiting(engine, b"BLPOP k %d" % seconds)[0] for seconds in (5, 4, 3, 2, 1)]
+    session, _ = engine.client()
+    other, _ = engine.client()
+    for _ in range(100):
+        session.feed(b"BLPOP l 100000\r\n")
+        other.feed(b"RPUSH l a\r\n")
+    for waiter in reversed(waiters):
+        assert output(waiter) == b""
+        engine.wait(1)
+        assert output(waiter) == b"*-1\r\n"
+
+
+def test_an_element_goes_to_one_waiting_session_of_each_type() -> None:
+    engine = Engine()
+    for request, add in ((b"BLPOP k 0", b"RPUSH k a"), (b"BZPOPMIN z 0", b"ZADD z 1 a")):
+        first, second = waiting(engine, request, 2)
+        other, _ = engine.client()
+        other.feed(add + b"\r\n")
+        assert output(other) == b":1\r\n"
+        assert output(first) != b""
+        assert output(second) == b""
+        assert second.blocked is not None
+
+
+def test_a_swapped_database_serves_who_waits_in_it() -> None:
+    engine = Engine()
+    waiter, _ = engine.client()
+    waiter.feed(b"SELECT 1\r\nBLPOP l 0\r\n")
+    assert output(waiter) == b"+OK\r\n"
+    other, _ = engine.client()
+    other.feed(b"SELECT 2\r\nRPUSH l x\r\nSWAPDB 1 2\r\n")
+    assert output(waiter) == b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n"
+    assert engine.log.lines()[-1] == [(1, b"LPOP l")]
+
+
 def test_sessions_that_are_gone_leave_nothing_behind() -> None:
     engine = Engine()
     blocking = engine.node.blocking
@@ -181,4 +218,8 @@ def test_a_served_session_may_serve_the_next_one() -> None:
     other.feed(b"RPUSH a x\r\n")
     assert output(mover) == b"$1\r\nx\r\n"
     assert output(popper) == b"*2\r\n$1\r\nb\r\n$1\r\nx\r\n"
-    assert engine.log.entries == [(0, b"RPUSH a x"), (0, b"LMOVE a b LEFT RIGHT"), (0, b"LPOP b")]
+    assert engine.log.lines() == [
+        [(0, b"RPUSH a x")],
+        [(0, b"LMOVE a b LEFT RIGHT")],
+        [(0, b"LPOP b")],
+    ]

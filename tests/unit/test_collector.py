@@ -10,7 +10,7 @@ import pytest
 from kvnode.command import CARDS
 
 from .effect_examples import EXAMPLES
-from .embedded import Embedded
+from .engine import Engine
 from .test_effects import run
 
 READS = """
@@ -46,25 +46,25 @@ def collector() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def stocked() -> Embedded:
+def stocked() -> Engine:
     """A node with a key of each type, small and large."""
-    embedded = Embedded()
+    engine = Engine()
     many = " ".join(f"f{i} {i}" for i in range(600))
     members = " ".join(f"m{i}" for i in range(600))
     scores = " ".join(f"{i} m{i}" for i in range(600))
     run(
-        embedded,
+        engine,
         "SET s hello; SET t help; APPEND s x; HSET h a 1 b 2; SADD m a b 3; RPUSH l b a c;"
         f" ZADD z 1 a 2 b 3 c; HSET H {many}; SADD M {members}; RPUSH L {members}; ZADD Z {scores}",
     )
-    return embedded
+    return engine
 
 
-def unreachable(embedded: Embedded, script: str) -> int:
+def unreachable(engine: Engine, script: str) -> int:
     """How many objects a second run of a script leaves in cycles; the first fills caches."""
-    run(embedded, script)
+    run(engine, script)
     gc.collect()
-    run(embedded, script)
+    run(engine, script)
     return gc.collect()
 
 
@@ -74,7 +74,7 @@ def lines(text: str) -> list[str]:
 
 @pytest.mark.parametrize("request_line", lines(READS))
 def test_reading_commands_leave_no_cycles(
-    collector: None, stocked: Embedded, request_line: str
+    collector: None, stocked: Engine, request_line: str
 ) -> None:
     if request_line.split()[0] not in CARDS:
         pytest.skip("not a command of this node")
@@ -83,16 +83,16 @@ def test_reading_commands_leave_no_cycles(
 
 @pytest.mark.parametrize("request_line", lines(FAILURES))
 def test_refused_commands_leave_no_cycles(
-    collector: None, stocked: Embedded, request_line: str
+    collector: None, stocked: Engine, request_line: str
 ) -> None:
     assert unreachable(stocked, request_line) == 0
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_writing_commands_leave_no_cycles(collector: None, name: str) -> None:
-    embedded = Embedded()
+    engine = Engine()
     for script in EXAMPLES[name]:
-        found = unreachable(embedded, f"FLUSHALL; {script}; FLUSHALL")
+        found = unreachable(engine, f"FLUSHALL; {script}; FLUSHALL")
         assert found == 0, script
 
 
@@ -110,16 +110,16 @@ def test_writing_commands_leave_no_cycles(collector: None, name: str) -> None:
     ],
 )
 def test_states_of_sessions_leave_no_cycles(collector: None, script: str) -> None:
-    assert unreachable(Embedded(), script) == 0
+    assert unreachable(Engine(), script) == 0
 
 
 def test_sessions_that_come_and_go_leave_no_cycles(collector: None) -> None:
-    embedded = Embedded()
+    engine = Engine()
     for count in range(20):
         name = f"client{count}"
         for request in ("PING", "MULTI", "SET k v", "EXEC", "WATCH k", "SUBSCRIBE c", "nope"):
-            run(embedded, f"{name}: {request}")
-        embedded.node.disconnect(embedded.sessions.pop(name))
+            run(engine, f"{name}: {request}")
+        engine.node.disconnect(engine.sessions.pop(name))
     assert gc.collect() == 0
 
 

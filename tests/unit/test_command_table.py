@@ -26,7 +26,7 @@ from kvnode.command import (
 from kvnode.key_positions import has_keys, key_positions
 from kvnode.syntax import minimal, parse
 
-from .embedded import Embedded
+from .engine import Engine
 
 NAMES = sorted(CARDS)
 GROUPS = {
@@ -44,8 +44,8 @@ LONGER_THAN_ARITY = {"GEOHASH", "GEOPOS", "PFMERGE"}
 
 
 @pytest.fixture(scope="module")
-def embedded() -> Embedded:
-    return Embedded()
+def engine() -> Engine:
+    return Engine()
 
 
 def is_container(name: str) -> bool:
@@ -146,7 +146,7 @@ def test_the_keys_of_the_shortest_request_are_found(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_wrong_number_of_arguments_is_refused(name: str, embedded: Embedded) -> None:
+def test_a_wrong_number_of_arguments_is_refused(name: str, engine: Engine) -> None:
     card = CARDS[name]
     words = name.encode().split()
     wrong = []
@@ -158,17 +158,17 @@ def test_a_wrong_number_of_arguments_is_refused(name: str, embedded: Embedded) -
     full_name = name.lower().replace(" ", "|").encode()
     error = b"wrong number of arguments for '%s' command\r\n" % full_name
     code = b"-EXECABORT Transaction discarded because of: " if name == "EXEC" else b"-ERR "
-    before = embedded.dump()
+    before = engine.dump()
     for argv in wrong:
         if is_container(name) and len(argv) > 1:
             continue
-        assert embedded.send(argv) == code + error
-    assert embedded.dump() == before
+        assert engine.send(argv) == code + error
+    assert engine.dump() == before
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if is_container(name)])
-def test_an_unknown_subcommand_is_refused(name: str, embedded: Embedded) -> None:
-    reply = embedded.send([name.lower().encode(), b"nope"])
+def test_an_unknown_subcommand_is_refused(name: str, engine: Engine) -> None:
+    reply = engine.send([name.lower().encode(), b"nope"])
     assert reply == b"-ERR unknown subcommand 'nope'. Try %s HELP.\r\n" % name.encode()
 
 
@@ -192,7 +192,7 @@ def test_a_key_range_is_kept_relative_to_its_first_key() -> None:
 
 
 def test_the_node_has_every_card() -> None:
-    node = Embedded().node
+    node = Engine().node
     names = set()
     for name, command in node.commands.items():
         names.add(name.decode().upper())

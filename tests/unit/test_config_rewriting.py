@@ -27,7 +27,7 @@ def rewritten(folder: Path, text: str, *pairs: tuple[str, str]) -> list[str]:
     return [line for line in lines if line != ALWAYS and not line.startswith("dir ")]
 
 
-def test_an_empty_file_gets_what_is_not_default_below_the_marker(tmp_path):
+def test_an_empty_file_gets_what_is_not_default_below_the_marker(tmp_path: Path) -> None:
     assert rewritten(tmp_path, "") == [
         MARKER,
         "port 7000",
@@ -37,7 +37,7 @@ def test_an_empty_file_gets_what_is_not_default_below_the_marker(tmp_path):
     ]
 
 
-def test_comments_and_order_stay_and_repeated_lines_become_one(tmp_path):
+def test_comments_and_order_stay_and_repeated_lines_become_one(tmp_path: Path) -> None:
     text = (
         "# hello\n\nmaxmemory 5mb\n# save c\nsave 900 1\nsave 300 10\nhz 10\nHZ 20\n"
         "slave-priority 5\n\n# end"
@@ -61,7 +61,7 @@ def test_comments_and_order_stay_and_repeated_lines_become_one(tmp_path):
     ]
 
 
-def test_values_are_written_in_the_form_of_redis(tmp_path):
+def test_values_are_written_in_the_form_of_redis(tmp_path: Path) -> None:
     text = 'save ""\nclient-output-buffer-limit normal 1 2 3\nrequirepass "a b\\x00\\n\\"c"\n'
     changes = [
         ("maxmemory", "1gb"),
@@ -97,7 +97,9 @@ def test_values_are_written_in_the_form_of_redis(tmp_path):
     ]
 
 
-def test_lines_of_texts_that_became_empty_go_and_defaults_stay_where_they_stood(tmp_path):
+def test_lines_of_texts_that_became_empty_go_and_defaults_stay_where_they_stood(
+    tmp_path: Path,
+) -> None:
     text = 'masterauth x\npidfile ""\nlogfile ""\ntimeout 5\nsave 1 1\nreplicaof no one\n'
     assert rewritten(tmp_path, text, ("masterauth", ""), ("timeout", "0"), ("save", "")) == [
         "",
@@ -110,7 +112,7 @@ def test_lines_of_texts_that_became_empty_go_and_defaults_stay_where_they_stood(
     ]
 
 
-def test_a_second_rewrite_changes_nothing(tmp_path):
+def test_a_second_rewrite_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "redis.conf"
     path.write_text("# a\n\n\nhz 20\nmasterauth x\n\n")
     config = load(str(path), [])
@@ -122,7 +124,7 @@ def test_a_second_rewrite_changes_nothing(tmp_path):
     assert path.read_bytes() == first
 
 
-def test_later_rewrites_append_below_the_same_marker(tmp_path):
+def test_later_rewrites_append_below_the_same_marker(tmp_path: Path) -> None:
     path = tmp_path / "redis.conf"
     path.write_text("hz 20\n")
     config = load(str(path), [])
@@ -134,7 +136,7 @@ def test_later_rewrites_append_below_the_same_marker(tmp_path):
     assert lines[-1] == "timeout 5"
 
 
-def test_a_class_of_buffer_limits_may_take_the_place_of_another(tmp_path):
+def test_a_class_of_buffer_limits_may_take_the_place_of_another(tmp_path: Path) -> None:
     text = "save 1 1\nport 7000\nclient-output-buffer-limit pubsub 5 6 7"
     assert rewritten(tmp_path, text) == [
         "save 1 1",
@@ -145,7 +147,7 @@ def test_a_class_of_buffer_limits_may_take_the_place_of_another(tmp_path):
     ]
 
 
-def test_statements_stay_and_included_values_are_written_out(tmp_path):
+def test_statements_stay_and_included_values_are_written_out(tmp_path: Path) -> None:
     (tmp_path / "i.conf").write_text("hz 77\n")
     text = f'include {tmp_path}/i.conf\nport 7000\nsave 1 1\nrename-command FLUSHALL ""\n'
     text += "list-max-ziplist-entries 5\nuser bob on\n"
@@ -162,14 +164,16 @@ def test_statements_stay_and_included_values_are_written_out(tmp_path):
     ]
 
 
-def test_bind_keeps_its_line_even_at_its_default_because_the_default_of_redis_is_all(tmp_path):
+def test_bind_keeps_its_line_even_at_its_default_because_the_default_of_redis_is_all(
+    tmp_path: Path,
+) -> None:
     # redis-server drops its own default here; see Addresses.rewrite.
     text = "bind 127.0.0.1\nport 7000\nsave 1 1\n"
     assert rewritten(tmp_path, text, ("bind", "127.0.0.1 -::1"))[0] == "bind 127.0.0.1 -::1"
     assert rewritten(tmp_path, text, ("bind", ""))[0] == 'bind ""'
 
 
-def test_users_of_the_access_list_replace_those_of_the_file(tmp_path):
+def test_users_of_the_access_list_replace_those_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "redis.conf"
     path.write_text("user old on\nhz 20\n")
     config = load(str(path), [])
@@ -180,7 +184,7 @@ def test_users_of_the_access_list_replace_those_of_the_file(tmp_path):
     assert lines[-1] == "user new off"
 
 
-def test_a_file_that_is_gone_is_written_anew(tmp_path):
+def test_a_file_that_is_gone_is_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "redis.conf"
     path.write_text("hz 20\n")
     config = load(str(path), [])
@@ -190,7 +194,7 @@ def test_a_file_that_is_gone_is_written_anew(tmp_path):
     assert os.listdir(tmp_path) == ["redis.conf"]
 
 
-def test_the_file_keeps_its_permissions(tmp_path):
+def test_the_file_keeps_its_permissions(tmp_path: Path) -> None:
     path = tmp_path / "redis.conf"
     path.write_text("requirepass secret\n")
     for mode in (0o600, 0o640):
@@ -199,14 +203,16 @@ def test_the_file_keeps_its_permissions(tmp_path):
         assert path.stat().st_mode & 0o777 == mode
 
 
-def test_a_failed_rewrite_names_the_reason_and_leaves_the_file(tmp_path):
+def test_a_failed_rewrite_names_the_reason_and_leaves_the_file(tmp_path: Path) -> None:
     config = Config()
     config.file = str(tmp_path / "gone" / "redis.conf")
     with pytest.raises(ConfigError, match=r"^Rewriting config file: No such file or directory$"):
         config.rewrite()
 
 
-def test_a_failed_replacement_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+def test_a_failed_replacement_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "redis.conf"
     path.write_text("hz 20\n")
     config = load(str(path), [])

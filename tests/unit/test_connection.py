@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import socket
 import weakref
 from collections.abc import Callable, Iterable
 
@@ -17,15 +19,24 @@ MEGABYTE = 1 << 20
 
 
 class FakeSocket:
+    def __init__(self) -> None:
+        self.options: list[tuple[int, int, int]] = []
+
     def fileno(self) -> int:
         return 7
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        if value > 32767:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        self.options.append((level, option, value))
 
 
 class FakeTransport:
     """Takes writes like an asyncio transport; `stuck` keeps them from the peer."""
 
     def __init__(self, peer: object = ("127.0.0.1", 5000)) -> None:
-        self.extra = {"peername": peer, "sockname": ("127.0.0.1", 6379), "socket": FakeSocket()}
+        self.socket = FakeSocket()
+        self.extra = {"peername": peer, "sockname": ("127.0.0.1", 6379), "socket": self.socket}
         if isinstance(peer, str):
             self.extra["sockname"] = "/run/node.sock"
         self.writes: list[bytes] = []
@@ -75,7 +86,11 @@ class Loop:
         self.engine = Engine()
         self.node = self.engine.node
         self.calls: list[Callable[[], None]] = []
-        self.rounds = FlushRound(self.node, self.calls.append)
+        self.stops = 0
+        self.rounds = FlushRound(self.node, self.calls.append, self.stop)
+
+    def stop(self) -> None:
+        self.stops += 1
 
     def connect(self, peer: object = ("127.0.0.1", 5000)) -> tuple[Connection, FakeTransport]:
         transport = FakeTransport(peer)
@@ -384,3 +399,33 @@ def test_an_ended_connection_leaves_no_cycle() -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_shutdown_stops_the_loop_at_the_end_of_the_round() -> None:
+    loop = Loop()
+    connection, _ = loop.connect()
+    connection.data_received(b"PING\r\n")
+    loop.end_round()
+    assert loop.stops == 0
+    connection.data_received(b"SHUTDOWN\r\n")
+    loop.end_round()
+    assert loop.stops == 1
+
+
+def test_the_kernel_probes_silent_peers_as_tcp_keepalive_says() -> None:
+    loop = Loop()
+    settings = loop.node.settings
+    settings.tcp_keepalive = 60
+    _, transport = loop.connect()
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in transport.socket.options
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        assert (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60) in transport.socket.options
+        assert (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 20) in transport.socket.options
+    settings.tcp_keepalive = 0
+    _, transport = loop.connect()
+    assert transport.socket.options == []
+    settings.tcp_keepalive = 1_000_000
+    connection, transport = loop.connect()
+    connection.data_received(b"PING\r\n")
+    loop.end_round()
+    assert transport.writes == [b"+PONG\r\n"]

@@ -8,15 +8,14 @@ from kvnode.commands.lolwut import draw_ring
 from kvnode.commands.memory import diagnosis
 from kvnode.config.directives import BY_NAME
 from kvnode.info import SECTIONS, MemoryFigures, human, ratio, render
-from kvnode.latency_report import graph, report
+from kvnode.latency import LatencyEvent, LatencyMonitor, graph, report
 from kvnode.memory import DEADLINE_BYTES, ENTRY_BYTES
-from kvnode.slowlog import LatencyEvent, LatencyMonitor
 
-from .embedded import Embedded
+from .engine import Engine
 
 
-def fields(embedded: Embedded, *sections: str) -> dict[str, str]:
-    text = render(embedded.node, list(sections), embedded.clock.seconds).decode()
+def fields(engine: Engine, *sections: str) -> dict[str, str]:
+    text = render(engine.node, list(sections), engine.clock.seconds).decode()
     lines = [line.partition(":") for line in text.split("\r\n") if ":" in line]
     return {name: value for name, _, value in lines}
 
@@ -37,25 +36,25 @@ def test_sizes_are_printed_as_redis_prints_them() -> None:
 
 
 def test_sections_are_separated_by_an_empty_line_and_end_with_one_line_end() -> None:
-    embedded = Embedded()
-    assert render(embedded.node, ["modules", "cluster"], 0.0) == (
+    engine = Engine()
+    assert render(engine.node, ["modules", "cluster"], 0.0) == (
         b"# Modules\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n"
     )
-    assert render(embedded.node, ["nonsense"], 0.0) == b""
+    assert render(engine.node, ["nonsense"], 0.0) == b""
 
 
 def test_a_plain_info_leaves_out_the_statistics_of_commands() -> None:
-    embedded = Embedded()
+    engine = Engine()
     for asked in ([], ["default"]):
-        usual = render(embedded.node, asked, 0.0)
+        usual = render(engine.node, asked, 0.0)
         for _, title, is_usual, _ in SECTIONS:
             assert (f"# {title}\r\n".encode() in usual) == is_usual
 
 
 def test_uptime_counts_from_the_start() -> None:
-    embedded = Embedded()
-    embedded.clock.seconds += 200_000.5
-    found = fields(embedded, "server")
+    engine = Engine()
+    engine.clock.seconds += 200_000.5
+    found = fields(engine, "server")
     assert found["uptime_in_seconds"] == "200000"
     assert found["uptime_in_days"] == "2"
     assert found["redis_version"] == "7.0.15"
@@ -64,101 +63,113 @@ def test_uptime_counts_from_the_start() -> None:
 
 
 def test_keyspace_lists_databases_with_keys_and_their_average_ttl() -> None:
-    embedded = Embedded()
-    assert fields(embedded, "keyspace") == {}
-    embedded.send([b"SET", b"a", b"1"])
-    embedded.send([b"SET", b"b", b"1", b"PX", b"5000"])
-    embedded.send([b"SELECT", b"3"])
-    embedded.send([b"SET", b"c", b"1"])
-    found = fields(embedded, "keyspace")
+    engine = Engine()
+    assert fields(engine, "keyspace") == {}
+    engine.send([b"SET", b"a", b"1"])
+    engine.send([b"SET", b"b", b"1", b"PX", b"5000"])
+    engine.send([b"SELECT", b"3"])
+    engine.send([b"SET", b"c", b"1"])
+    found = fields(engine, "keyspace")
     assert found["db0"].startswith("keys=2,expires=1,avg_ttl=")
     assert 4000 <= int(found["db0"].rpartition("=")[2]) <= 5000
     assert found["db3"] == "keys=1,expires=0,avg_ttl=0"
 
 
 def test_memory_overhead_is_the_tables_and_the_rest_is_data() -> None:
-    embedded = Embedded()
-    embedded.node.base_memory = 1_000_000
-    embedded.send([b"SET", b"a", b"x" * 1000])
-    embedded.send([b"SET", b"b", b"x" * 1000, b"EX", b"100"])
-    found = fields(embedded, "memory")
+    engine = Engine()
+    engine.node.base_memory = 1_000_000
+    engine.send([b"SET", b"a", b"x" * 1000])
+    engine.send([b"SET", b"b", b"x" * 1000, b"EX", b"100"])
+    found = fields(engine, "memory")
     overhead = 1_000_000 + 2 * ENTRY_BYTES + DEADLINE_BYTES
     assert int(found["used_memory_overhead"]) == overhead
     assert int(found["used_memory_dataset"]) == int(found["used_memory"]) - overhead
     assert found["used_memory_human"] == human(int(found["used_memory"]))
     assert int(found["used_memory_rss"]) > 1_000_000
     assert int(found["used_memory_peak"]) == int(found["used_memory"])
-    embedded.node.tick(embedded.clock.seconds)
-    embedded.send([b"FLUSHALL"])
-    assert int(fields(embedded, "memory")["used_memory_peak"]) > int(
-        fields(embedded, "memory")["used_memory"]
+    engine.node.tick(engine.clock.seconds)
+    engine.send([b"FLUSHALL"])
+    assert int(fields(engine, "memory")["used_memory_peak"]) > int(
+        fields(engine, "memory")["used_memory"]
     )
 
 
 def test_blocked_sessions_with_a_deadline_are_in_the_timeout_table() -> None:
-    embedded = Embedded()
-    embedded.send([b"BLPOP", b"l", b"0"], "forever")
-    embedded.send([b"BLPOP", b"l", b"5"], "briefly")
-    found = fields(embedded, "clients")
+    engine = Engine()
+    engine.send([b"BLPOP", b"l", b"0"], "forever")
+    engine.send([b"BLPOP", b"l", b"5"], "briefly")
+    found = fields(engine, "clients")
     assert found["blocked_clients"] == "2"
     assert found["clients_in_timeout_table"] == "1"
     assert found["connected_clients"] == "2"
 
 
 def test_flushes_and_swaps_reach_the_log_even_if_nothing_was_there() -> None:
-    embedded = Embedded()
+    engine = Engine()
     for request in ([b"FLUSHALL"], [b"FLUSHDB", b"ASYNC"], [b"SWAPDB", b"0", b"1"]):
-        embedded.log.units.clear()
-        dirty = embedded.node.dataset.dirty
-        assert embedded.send(request) == b"+OK\r\n"
-        assert embedded.log.units == [[(0, request)]]
-        assert embedded.node.dataset.dirty > dirty
+        engine.log.units.clear()
+        assert engine.send(request) == b"+OK\r\n"
+        assert engine.log.units == [[(0, request)]]
 
 
-def allow(embedded: Embedded, directive: str, value: str) -> None:
+def test_changes_are_counted_per_element_and_expiry_is_none() -> None:
+    engine = Engine()
+    counted = []
+    for line in (b"HSET h a 1 b 2", b"RPUSH l x y z", b"LPOP l 2", b"SET s 1 PX 5", b"DEL h l"):
+        before = engine.node.dataset.dirty
+        engine.send(line.split())
+        counted.append(engine.node.dataset.dirty - before)
+    assert counted == [2, 3, 2, 1, 2]
+    before = engine.node.dataset.dirty
+    engine.wait(1.0)
+    assert engine.node.dataset.expired == 1
+    assert engine.node.dataset.dirty == before
+
+
+def allow(engine: Engine, directive: str, value: str) -> None:
     """Set a directive that CONFIG SET may not change."""
-    embedded.node.config.set_words(BY_NAME[directive], [value])
+    engine.node.config.set_words(BY_NAME[directive], [value])
 
 
 def test_populate_stays_out_of_the_log() -> None:
-    embedded = Embedded()
-    allow(embedded, "enable-debug-command", "yes")
-    assert embedded.send([b"DEBUG", b"POPULATE", b"5"]) == b"+OK\r\n"
-    assert embedded.send([b"DBSIZE"]) == b":5\r\n"
-    assert embedded.log.units == []
-    embedded.node.check()
+    engine = Engine()
+    allow(engine, "enable-debug-command", "yes")
+    assert engine.send([b"DEBUG", b"POPULATE", b"5"]) == b"+OK\r\n"
+    assert engine.send([b"DBSIZE"]) == b":5\r\n"
+    assert engine.log.units == []
+    engine.node.check()
 
 
 def test_an_embedded_caller_is_local_and_may_be_refused_all_the_same() -> None:
-    embedded = Embedded()
-    assert embedded.send([b"DEBUG", b"SLEEP", b"0"]).startswith(b"-ERR DEBUG command not allowed.")
-    allow(embedded, "enable-debug-command", "local")
-    assert embedded.send([b"DEBUG", b"SLEEP", b"0"]) == b"+OK\r\n"
-    embedded.session().peer = b"10.0.0.1:1000"
-    assert embedded.send([b"DEBUG", b"SLEEP", b"0"]).startswith(b"-ERR DEBUG command not allowed.")
-    embedded.session().is_unix = True
-    assert embedded.send([b"DEBUG", b"SLEEP", b"0"]) == b"+OK\r\n"
-    allow(embedded, "enable-module-command", "yes")
-    assert embedded.send([b"MODULE", b"LOAD", b"x"]).startswith(b"-ERR Error loading the extension")
-    assert embedded.send([b"MODULE", b"UNLOAD", b"x"]) == (
+    engine = Engine()
+    assert engine.send([b"DEBUG", b"SLEEP", b"0"]).startswith(b"-ERR DEBUG command not allowed.")
+    allow(engine, "enable-debug-command", "local")
+    assert engine.send([b"DEBUG", b"SLEEP", b"0"]) == b"+OK\r\n"
+    engine.session().peer = b"10.0.0.1:1000"
+    assert engine.send([b"DEBUG", b"SLEEP", b"0"]).startswith(b"-ERR DEBUG command not allowed.")
+    engine.session().is_unix = True
+    assert engine.send([b"DEBUG", b"SLEEP", b"0"]) == b"+OK\r\n"
+    allow(engine, "enable-module-command", "yes")
+    assert engine.send([b"MODULE", b"LOAD", b"x"]).startswith(b"-ERR Error loading the extension")
+    assert engine.send([b"MODULE", b"UNLOAD", b"x"]) == (
         b"-ERR Error unloading module: no such module with that name\r\n"
     )
 
 
 def test_shutdown_asks_the_owner_of_the_loop_to_stop() -> None:
-    embedded = Embedded()
-    assert embedded.send([b"SHUTDOWN", b"ABORT"]) == b"-ERR No shutdown in progress.\r\n"
-    assert not embedded.node.stop_requested
-    assert embedded.send([b"SHUTDOWN"]) == b""
-    assert embedded.node.stop_requested
-    assert embedded.send([b"PING"]) == b""
+    engine = Engine()
+    assert engine.send([b"SHUTDOWN", b"ABORT"]) == b"-ERR No shutdown in progress.\r\n"
+    assert not engine.node.stop_requested
+    assert engine.send([b"SHUTDOWN"]) == b""
+    assert engine.node.stop_requested
+    assert engine.send([b"PING"]) == b""
 
 
 # -- reports --------------------------------------------------------------------------------------
 
 
 def figures(**sizes: int) -> MemoryFigures:
-    found = MemoryFigures(Embedded().node)
+    found = MemoryFigures(Engine().node)
     found.startup = 0
     found.clients = 0
     for name, value in sizes.items():

@@ -132,6 +132,7 @@ def test_what_was_opened_is_forgotten_when_the_key_goes() -> None:
         lambda: database.remove(key),
         lambda: database.clear(False),
         lambda: dataset.swap(0, 1),
+        lambda: dataset.swap(1, 0),
         lambda: database.put(key, b"long" * 100),
     ):
         database.for_write(key)
@@ -139,6 +140,7 @@ def test_what_was_opened_is_forgotten_when_the_key_goes() -> None:
         database.store(key, b"2")
         dataset.check()
         assert database.read(key) == b"2"
+        dataset.databases[1].clear(False)
 
 
 def test_take_hands_the_value_over() -> None:

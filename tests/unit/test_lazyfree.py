@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kvnode.keyspace import Dataset
 from kvnode.lazyfree import SLICED_FROM, LazyFree
 from kvnode.structures.index_table import SetTable
@@ -99,11 +101,24 @@ def test_a_large_value_is_freed_at_once_where_that_is_asked_for() -> None:
     assert dataset.freeing.is_idle()
 
 
-def test_a_large_value_that_expires_is_freed_in_slices() -> None:
+@pytest.mark.parametrize("lazily", [False, True])
+def test_a_large_value_that_expires_is_freed_in_slices_where_that_is_set(lazily: bool) -> None:
     dataset = Dataset(1)
+    dataset.lazyfree_lazy_expire = lazily
     database = dataset.databases[0]
     database.put(b"k", table(5000))
     database.expire_at(b"k", 1000)
     dataset.now_ms = 1000
     assert database.read(b"k") is None
-    assert dataset.freeing.pending == 1
+    assert dataset.freeing.pending == int(lazily)
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+def test_a_large_value_that_is_replaced_is_freed_in_slices_where_that_is_set(lazily: bool) -> None:
+    dataset = Dataset(1)
+    dataset.lazyfree_lazy_server_del = lazily
+    database = dataset.databases[0]
+    database.put(b"k", table(5000))
+    database.put(b"k", b"v")
+    assert dataset.freeing.pending == int(lazily)
+    dataset.check()

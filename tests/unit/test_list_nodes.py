@@ -146,7 +146,8 @@ def test_a_list_can_be_filled_and_emptied_over_every_pair_of_ends(length: int) -
             popped = []
             while nodes.count():
                 popped.append(nodes.pop_left() if pop_left else nodes.pop_right())
-                nodes.check()
+                if length < 200 or len(popped) % 7 == 0:  # a check walks the whole list
+                    nodes.check()
             assert popped == (expected if push_left != pop_left else expected[::-1])
             assert nodes.memory == ListNodes().memory
 

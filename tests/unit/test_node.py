@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kvnode.node import TICK_SECONDS
+from kvnode.config import Config, ConfigError
+from kvnode.context import Clock
+from kvnode.node import Node
 from kvprotocol import errors
 
 from .engine import Engine, output
@@ -30,13 +32,13 @@ def test_keys_expire_with_the_tick_and_the_log_is_told() -> None:
     engine = Engine()
     for i in range(500):
         assert ask(engine, b"SET k%d v PX %d" % (i, 100 + i)) == b"+OK\r\n"
-    engine.log.entries.clear()
+    engine.log.units.clear()
     engine.wait(0.099)
     assert engine.node.dataset.key_count() == 500
     engine.wait(0.301)
     assert engine.node.dataset.key_count() == 199
-    assert len(engine.log.entries) == 301
-    assert (0, b"DEL k0") in engine.log.entries
+    assert len(engine.log.units) == 301
+    assert [(0, b"DEL k0")] in engine.log.lines()
     engine.wait(1.0)
     assert engine.node.dataset.key_count() == 0
     engine.node.check()
@@ -50,7 +52,7 @@ def test_expiry_may_be_switched_off_and_then_access_alone_expires() -> None:
     assert engine.node.dataset.key_count() == 1
     assert ask(engine, b"GET k") == b"$-1\r\n"
     assert engine.node.dataset.key_count() == 0
-    assert engine.log.entries[-1] == (0, b"DEL k")
+    assert engine.log.lines()[-1] == [(0, b"DEL k")]
 
 
 def test_a_pause_stops_expiry_and_the_tick_still_returns() -> None:
@@ -80,10 +82,80 @@ def test_what_is_freed_lazily_is_gone_after_some_ticks() -> None:
 
 def test_the_tick_comes_back_in_time() -> None:
     engine = Engine()
-    assert engine.node.tick(engine.clock.seconds) == TICK_SECONDS
+    assert engine.node.tick(engine.clock.seconds) == 0.1
     session, _ = engine.client()
     session.feed(b"BLPOP l 0.02\r\n")
     assert engine.node.tick(engine.clock.seconds) == pytest.approx(0.02)
+
+
+def test_the_timer_follows_hz_and_comes_more_often_for_many_clients() -> None:
+    engine = Engine()
+    configure(engine, hz="50")
+    assert engine.node.tick(engine.clock.seconds) == 0.02
+    configure(engine, hz="1")
+    for _ in range(201):
+        engine.client()
+    assert engine.node.tick(engine.clock.seconds) == 0.5
+    assert b"\r\nhz:2\r\nconfigured_hz:1\r\n" in ask(engine, b"INFO server")
+    configure(engine, dynamic_hz="no")
+    assert engine.node.tick(engine.clock.seconds) == 1.0
+
+
+def test_idle_clients_are_closed_and_those_that_wait_are_not() -> None:
+    engine = Engine()
+    configure(engine, timeout="10")
+    requests = (b"PING", b"BLPOP l 0", b"SUBSCRIBE c", b"MONITOR")
+    sessions = []
+    for request in requests:
+        session, _ = engine.client()
+        session.feed(request + b"\r\n")
+        sessions.append(session)
+    engine.wait(9)
+    assert not any(session.closing for session in sessions)
+    engine.wait(2)
+    assert [session.closing for session in sessions] == [True, False, False, False]
+
+
+def renaming(*pairs: tuple[str, str]) -> Node:
+    config = Config()
+    config.renamed_commands.extend(pairs)
+    return Node(config, Clock(), 1)
+
+
+def test_a_renamed_command_is_known_by_its_new_name_alone() -> None:
+    commands = renaming(("Flushall", ""), ("CONFIG", "Settings"), ("GET", "get")).commands
+    assert b"flushall" not in commands
+    assert b"config" not in commands
+    assert commands[b"settings"].full_name == b"config"
+    assert b"get" in commands
+
+
+@pytest.mark.parametrize(("old", "new", "word"), [("GTE", "g", "no such"), ("GET", "SET", "taken")])
+def test_a_command_that_cannot_be_renamed_ends_the_start(old: str, new: str, word: str) -> None:
+    with pytest.raises(ConfigError, match=f"rename-command {old} {new}: .*{word}.*allowed"):
+        renaming((old, new))
+
+
+def test_expired_values_are_freed_in_slices_where_lazyfree_lazy_expire_says_so() -> None:
+    for value, pending in (("no", 0), ("yes", 1)):
+        engine = Engine()
+        configure(engine, lazyfree_lazy_expire=value)
+        session, _ = engine.client()
+        members = b" ".join(b"%d" % i for i in range(3000))
+        session.feed(b"SADD s " + members + b"\r\nPEXPIRE s 1\r\n")
+        engine.clock.seconds += 1
+        session.feed(b"EXISTS s\r\n")
+        assert engine.node.dataset.freeing.pending == pending
+
+
+def test_overwritten_values_are_freed_in_slices_where_lazyfree_lazy_server_del_says_so() -> None:
+    for value, pending in (("no", 0), ("yes", 1)):
+        engine = Engine()
+        configure(engine, lazyfree_lazy_server_del=value)
+        session, _ = engine.client()
+        members = b" ".join(b"%d" % i for i in range(3000))
+        session.feed(b"SADD s " + members + b"\r\nSET s 1\r\n")
+        assert engine.node.dataset.freeing.pending == pending
 
 
 def test_writes_that_need_memory_are_refused_over_the_limit_and_reads_are_not() -> None:
@@ -107,7 +179,7 @@ def test_a_monitor_sees_commands_of_others_until_it_leaves() -> None:
     assert output(monitor) == b"+OK\r\n"
     ask(engine, b'SET k "a \\"b\\"\\x00"')
     seen = output(monitor)
-    assert seen.startswith(b"+1000000.000000 [0 ")
+    assert seen.startswith(b"+%d.000000 [0 " % engine.clock.seconds)
     assert seen.endswith(b'] "SET" "k" "a \\"b\\"\\x00"\r\n')
     engine.node.disconnect(monitor)
     ask(engine, b"PING")
@@ -144,10 +216,15 @@ def test_a_peer_without_the_password_is_asked_for_it_and_kept_small() -> None:
     session.feed(b"*11\r\n")
     assert output(session) == b"-ERR Protocol error: unauthenticated multibulk length\r\n"
     assert outlet.closed
+    large = b"*12\r\n$4\r\nMGET\r\n" + b"$1\r\na\r\n" * 11
     trusted, outlet = engine.client()
-    trusted.feed(b"AUTH secret\r\n*12\r\n$4\r\nMGET\r\n" + b"$1\r\na\r\n" * 11)
+    trusted.feed(b"AUTH secret\r\n" + large)
     assert output(trusted) == b"+OK\r\n*11\r\n" + b"$-1\r\n" * 11
     assert not outlet.closed
+    early, _ = engine.client()
+    configure(engine, requirepass="")
+    early.feed(large)
+    assert output(early) == b"*11\r\n" + b"$-1\r\n" * 11
 
 
 @pytest.mark.parametrize(
@@ -210,3 +287,25 @@ def test_statistics_begin_anew() -> None:
     assert all(command.calls == 0 for command in node.all_commands())
     ask(engine, b"GET k")
     assert node.stats.commands == 1
+
+
+def test_a_transaction_queues_nothing_over_the_memory_limit() -> None:
+    engine = Engine()
+    session, _ = engine.client()
+    session.feed(b"SET k 1234567890\r\n")
+    configure(engine, maxmemory="1b")
+    session.feed(b"MULTI\r\nGET k\r\nEXEC\r\nMULTI\r\nDISCARD\r\n")
+    oom = f"-{errors.OUT_OF_MEMORY}\r\n".encode()
+    aborted = f"-{errors.EXEC_ABORTED}\r\n".encode()
+    assert output(session) == b"+OK\r\n+OK\r\n" + oom + aborted + b"+OK\r\n+OK\r\n"
+
+
+def test_spellings_of_command_names_take_bounded_memory() -> None:
+    engine = Engine()
+    session, _ = engine.client()
+    name = b"zrangebyscore"
+    for number in range(1 << len(name)):
+        letters = [c ^ 32 if number >> i & 1 else c for i, c in enumerate(name)]
+        session.feed(bytes(letters) + b"\r\n")
+    assert output(session).count(b"wrong number of arguments") == 1 << len(name)
+    assert len(engine.node.dispatcher.known) == 4096

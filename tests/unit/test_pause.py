@@ -49,6 +49,33 @@ def test_a_pause_only_grows() -> None:
     assert output(other) == b"+OK\r\n"
 
 
+def test_a_pause_of_writes_stops_the_exec_that_would_write() -> None:
+    engine = Engine()
+    admin, _ = engine.client()
+    reader, _ = engine.client()
+    writer, _ = engine.client()
+    reader.feed(b"MULTI\r\nGET k\r\n")
+    writer.feed(b"MULTI\r\nSET k v\r\n")
+    admin.feed(b"CLIENT PAUSE 500 WRITE\r\n")
+    for session in (reader, writer):
+        output(session)
+    reader.feed(b"EXEC\r\n")
+    writer.feed(b"EXEC\r\n")
+    assert output(reader) == b"*1\r\n$-1\r\n"
+    assert output(writer) == b""
+    engine.wait(1.0)
+    assert output(writer) == b"*1\r\n+OK\r\n"
+
+
+def test_a_pause_that_was_ended_does_not_lengthen_the_next_one() -> None:
+    engine = Engine()
+    session, _ = engine.client()
+    session.feed(b"CLIENT PAUSE 5000 WRITE\r\nCLIENT UNPAUSE\r\nCLIENT PAUSE 100 WRITE\r\n")
+    session.feed(b"SET k v\r\n")
+    engine.wait(0.2)
+    assert output(session) == b"+OK\r\n" * 4
+
+
 def test_a_paused_session_that_ends_is_forgotten() -> None:
     engine = Engine()
     admin, _ = engine.client()

@@ -43,7 +43,6 @@ MIXED: list[Reply] = [b"k", [1]]
         (b"a\r\n\0\xff", b"$5\r\na\r\n\0\xff\r\n", None),
         (bytearray(b"abc"), b"$3\r\nabc\r\n", None),
         (None, b"$-1\r\n", b"_\r\n"),
-        (replies.NIL, b"$-1\r\n", b"_\r\n"),
         (replies.NIL_ARRAY, b"*-1\r\n", b"_\r\n"),
         (replies.OK, b"+OK\r\n", None),
         (replies.PONG, b"+PONG\r\n", None),
@@ -163,6 +162,16 @@ def test_a_writer_is_used_again_after_a_flush() -> None:
             writer.bulk(b"b" * size)
         assert writer.take() == b"$%d\r\n%b\r\n" % (size, b"b" * size) * 20
         assert writer.size() == 0
+
+
+@pytest.mark.parametrize(("count", "is_kept"), [(5, True), (6, False)])
+def test_a_buffer_that_grew_large_is_given_back(count: int, is_kept: bool) -> None:
+    writer = ReplyWriter(2)
+    buffer = writer.out
+    for _ in range(count):
+        writer.write(b"x" * 12000)
+    assert len(writer.take()) > 12000 * count
+    assert (writer.out is buffer) == is_kept
 
 
 def test_what_was_taken_does_not_change_with_later_replies() -> None:

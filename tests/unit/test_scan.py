@@ -8,6 +8,7 @@ import pytest
 
 from kvnode.keyspace import Dataset, Keyspace
 from kvnode.keyspace_scan import WHOLE_GROUP_KEYS, group_of_pattern, matching_groups, walk
+from kvnode.scan import parse_cursor
 from kvnode.structures.dealt_keys import DealtKeys, Walks, position_of
 
 
@@ -158,6 +159,22 @@ def test_any_cursor_is_taken(cursor: int, size: int) -> None:
     keyspace = filled([b"{tag}%d" % i for i in range(size)])
     while cursor:
         cursor, _ = walk(keyspace, cursor, 10, -1)
+
+
+@pytest.mark.parametrize(
+    ("text", "cursor"),
+    [
+        (b"", 0),
+        (b"17", 17),
+        (b"+17", 17),
+        (b"-1", 2**64 - 1),
+        (b"17\x00abc", 17),
+        (b"\x00", 0),
+        (b"0" * 30 + b"7", 7),
+    ],
+)
+def test_cursors_are_read_as_c_reads_them(text: bytes, cursor: int) -> None:
+    assert parse_cursor(text) == cursor
 
 
 def test_dealt_keys_stand_in_the_bucket_of_their_position() -> None:

@@ -132,6 +132,26 @@ def test_an_address_that_does_not_exist_is_status_1_unless_it_may_be_missing(sta
     assert ask(socket.AF_INET, ("127.0.0.1", int(port)), b"PING\r\n", 7) == b"+PONG\r\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "text"),
+    [
+        (("--bind", "999.1.1.1"), 1, b"cannot listen on 999.1.1.1:7999: name or service not known"),
+        (("--unixsocket", "gone/s"), 1, b"cannot listen on gone/s: no such file or directory"),
+        (("--port", "0"), 2, b"port 0: nowhere to listen (allowed: a port, or a unixsocket)"),
+    ],
+)
+def test_a_node_that_can_listen_nowhere_says_why(
+    start: Start, words: tuple[str, ...], status: int, text: bytes
+) -> None:
+    port = str(free_port())
+    node = start("--port", port, *words)
+    _, log = node.communicate(timeout=START_SECONDS)
+    assert (node.returncode, log) == (
+        status,
+        b"kvnode: " + text.replace(b"7999", port.encode()) + b"\n",
+    )
+
+
 def test_a_unix_socket_serves_and_is_removed_at_the_end(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "node.sock"
     path.write_bytes(b"left by an earlier run")
@@ -193,6 +213,62 @@ def test_shutdown_ends_the_node_with_status_0(start: Start) -> None:
     wait_for_line(node, b"event=ready")
     assert ask(socket.AF_INET, ("127.0.0.1", port), b"SHUTDOWN NOSAVE\r\n", 1) == b""
     assert node.wait(END_SECONDS) == 0
+
+
+def test_config_set_port_and_bind_move_the_listeners_and_keep_connections(start: Start) -> None:
+    port, other = free_port(), free_port()
+    node = start("--port", str(port), "--bind", "127.0.0.1")
+    wait_for_line(node, b"event=ready")
+    with socket.create_connection(("127.0.0.1", port), timeout=END_SECONDS) as client:
+        client.sendall(b"CONFIG SET port %d\r\n" % other)
+        assert client.recv(100) == b"+OK\r\n"
+        wait_for_line(node, b"event=listening address=127.0.0.1:%d" % other)
+        assert ask(socket.AF_INET, ("127.0.0.1", other), b"PING\r\n", 7) == b"+PONG\r\n"
+        with pytest.raises(ConnectionRefusedError):
+            ask(socket.AF_INET, ("127.0.0.1", port), b"PING\r\n", 7)
+        client.sendall(b"CONFIG SET bind 0.0.0.0\r\n")
+        assert client.recv(100) == b"+OK\r\n"
+        assert ask(socket.AF_INET, ("127.0.0.2", other), b"PING\r\n", 7) == b"+PONG\r\n"
+        client.sendall(b"CONFIG SET port 0\r\n")
+        assert client.recv(100) == b"+OK\r\n"
+        with pytest.raises(ConnectionRefusedError):
+            ask(socket.AF_INET, ("127.0.0.1", other), b"PING\r\n", 7)
+
+
+def test_config_set_to_a_place_that_cannot_be_had_changes_nothing(start: Start) -> None:
+    port = free_port()
+    node = start("--port", str(port), "--bind", "127.0.0.1")
+    wait_for_line(node, b"event=ready")
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        requests = {
+            b"port %d" % holder.getsockname()[1]: b"Unable to listen on this port. Check server",
+            b"bind 203.0.113.7": b"Failed to bind to specified addresses.",
+            b"maxclients 4294967295": b"not able to handle the specified number of clients, try",
+        }
+        for words, text in requests.items():
+            place = ("127.0.0.1", port)
+            reply = ask(socket.AF_INET, place, b"CONFIG SET " + words + b"\r\nQUIT\r\n", 1000)
+            assert text in reply
+    reply = ask(socket.AF_INET, ("127.0.0.1", port), b"CONFIG GET bind\r\nQUIT\r\n", 1000)
+    assert reply.startswith(b"*2\r\n$4\r\nbind\r\n$9\r\n127.0.0.1\r\n")
+
+
+def test_a_directive_without_effect_is_logged_once_when_it_is_set(start: Start) -> None:
+    port = free_port()
+    node = start("--port", str(port))
+    wait_for_line(node, b"event=ready")
+    request = b"CONFIG SET appendonly yes\r\n" * 2 + b"SHUTDOWN NOSAVE\r\n"
+    ask(socket.AF_INET, ("127.0.0.1", port), request, 1000)
+    _, log = node.communicate(timeout=END_SECONDS)
+    assert log.count(b"event=directive-without-effect name=appendonly value=yes") == 1
+
+
+def test_a_command_that_cannot_be_renamed_is_one_line_and_status_2(start: Start) -> None:
+    node = start("--rename-command", "NOSUCH", "other")
+    _, log = node.communicate(timeout=START_SECONDS)
+    assert node.returncode == 2
+    assert log.startswith(b"kvnode: rename-command NOSUCH other: there is no such command")
+    assert log.count(b"\n") == 1
 
 
 def test_memory_is_given_back_only_when_much_more_is_resident_than_used(

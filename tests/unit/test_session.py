@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from kvnode.context import Context
+from kvprotocol.replies import Reply
+
 from .engine import Engine, output
 
 
@@ -49,8 +54,10 @@ def test_held_output_waits_for_its_ticket_and_keeps_its_order() -> None:
     told = outlet.ready_count
     session.release(1)
     assert outlet.ready_count == told + 1
+    assert session.pending_bytes() == 21
     assert output(session) == b"$1\r\na\r\n"
     assert output(session) == b""
+    assert session.pending_bytes() == 14
     session.feed(b"ECHO d\r\n")
     session.release(2)
     assert not session.is_held()
@@ -94,6 +101,7 @@ def test_a_closing_session_sends_what_it_holds_first() -> None:
     assert output(session) == b"+OK\r\n"
     session.feed(b"PING\r\n")
     assert output(session) == b""
+    assert session.parser.buffered() == 6, "what came behind QUIT in one read; no more is kept"
 
 
 def test_a_closing_session_is_told_of_a_release_without_output() -> None:
@@ -153,6 +161,18 @@ def test_a_session_that_is_gone_leaves_nothing_behind() -> None:
     assert output(blocked) == b""
 
 
+def test_a_reset_ends_subscriptions_and_what_they_forbid() -> None:
+    engine = Engine()
+    session, _ = engine.client()
+    session.feed(b"SUBSCRIBE a\r\n")
+    output(session)
+    session.feed(b"GET k\r\n")
+    assert output(session).startswith(b"-ERR Can't execute 'get'")
+    session.feed(b"RESET\r\nGET k\r\n")
+    assert output(session) == b"+RESET\r\n$-1\r\n"
+    assert not engine.node.pubsub.channels
+
+
 def test_a_killed_connection_is_aborted_and_gone_at_once() -> None:
     engine = Engine()
     session, _ = engine.client()
@@ -185,3 +205,17 @@ def test_a_message_for_a_closing_session_is_dropped() -> None:
     output(session)
     other.feed(b"PUBLISH a x\r\n")
     assert output(session) == b""
+
+
+def test_a_command_that_fails_by_a_bug_leaves_nothing_to_the_next_one() -> None:
+    engine = Engine()
+    session, _ = engine.client()
+
+    def broken(ctx: Context, argv: list[bytes]) -> Reply:
+        ctx.keyspace.changed(argv[1], b"set")
+        raise RuntimeError("a bug")
+
+    engine.node.commands[b"get"].handler = broken
+    with pytest.raises(RuntimeError, match="a bug"):
+        session.feed(b"GET k\r\n")
+    assert engine.node.dataset.changes == 0

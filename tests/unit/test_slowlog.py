@@ -6,15 +6,15 @@ import pytest
 
 from kvnode.command import Card, Command
 from kvnode.commands.containers import container
+from kvnode.latency import LatencyMonitor
 from kvnode.monitor import quoted, without_secrets
-from kvnode.slowlog import LatencyMonitor
 
-from .embedded import Embedded
+from .engine import Engine
 
 
-def shown(embedded: Embedded, request: str) -> list[bytes]:
+def shown(engine: Engine, request: str) -> list[bytes]:
     argv = [word.encode() for word in request.split()]
-    commands = embedded.node.commands
+    commands = engine.node.commands
     command = commands[argv[0].lower()]
     if command.subcommands is not None:
         command = command.subcommands[argv[1].lower()]
@@ -46,7 +46,7 @@ def test_secrets_are_replaced_and_nothing_else(request_: str, hidden: list[int])
     words = request_.encode().split()
     for place in hidden:
         words[place] = HIDDEN
-    assert shown(Embedded(), request_) == words
+    assert shown(Engine(), request_) == words
 
 
 @pytest.mark.parametrize(
@@ -75,16 +75,16 @@ def test_words_are_quoted_as_redis_quotes_them() -> None:
 
 
 def test_the_slow_log_keeps_the_newest_and_trims_when_its_limit_shrinks() -> None:
-    embedded = Embedded()
-    embedded.send([b"CONFIG", b"SET", b"slowlog-log-slower-than", b"0", b"slowlog-max-len", b"3"])
+    engine = Engine()
+    engine.send([b"CONFIG", b"SET", b"slowlog-log-slower-than", b"0", b"slowlog-max-len", b"3"])
     for number in range(5):
-        embedded.send([b"SET", b"k", b"%d" % number])
-    assert [call.argv[2] for call in embedded.node.slowlog.calls] == [b"4", b"3", b"2"]
-    assert [call.number for call in embedded.node.slowlog.calls] == [5, 4, 3]
-    embedded.send([b"CONFIG", b"SET", b"slowlog-max-len", b"1"])
-    assert len(embedded.node.slowlog.calls) == 1
-    embedded.send([b"CONFIG", b"SET", b"slowlog-max-len", b"0"])
-    assert len(embedded.node.slowlog.calls) == 0
+        engine.send([b"SET", b"k", b"%d" % number])
+    assert [call.argv[2] for call in engine.node.slowlog.calls] == [b"4", b"3", b"2"]
+    assert [call.number for call in engine.node.slowlog.calls] == [5, 4, 3]
+    engine.send([b"CONFIG", b"SET", b"slowlog-max-len", b"1"])
+    assert len(engine.node.slowlog.calls) == 1
+    engine.send([b"CONFIG", b"SET", b"slowlog-max-len", b"0"])
+    assert len(engine.node.slowlog.calls) == 0
 
 
 def test_the_latency_monitor_keeps_the_worst_sample_of_each_second() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .embedded import Embedded
+from .engine import Engine
 
 MEMBERS = [b"c", b"a", b"d", b"b", b"e"]
 
@@ -14,9 +14,9 @@ MEMBERS = [b"c", b"a", b"d", b"b", b"e"]
 def test_what_is_stored_does_not_depend_on_the_order_of_a_set(
     members: list[bytes], by: bytes
 ) -> None:
-    embedded = Embedded()
-    embedded.send([b"SADD", b"s", *members])
-    embedded.send([b"MSET", b"w_a", b"2", b"w_b", b"1", b"w_c", b"1", b"w_d", b"1", b"w_e", b"1"])
-    embedded.send([b"SORT", b"s", b"BY", by, b"ALPHA", b"STORE", b"out"])
+    engine = Engine()
+    engine.send([b"SADD", b"s", *members])
+    engine.send([b"MSET", b"w_a", b"2", b"w_b", b"1", b"w_c", b"1", b"w_d", b"1", b"w_e", b"1"])
+    engine.send([b"SORT", b"s", b"BY", by, b"ALPHA", b"STORE", b"out"])
     first = [b"b", b"c", b"d", b"e", b"a"] if by == b"w_*" else sorted(MEMBERS)
-    assert embedded.dump()[0, b"out"] == (b"list", first, -1)
+    assert engine.dump()[0, b"out"] == (b"list", first, -1)

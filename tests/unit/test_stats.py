@@ -18,11 +18,11 @@ from kvnode.stats import (
     record_duration,
 )
 
-from .embedded import Embedded
+from .engine import Engine
 
 
-def ping(embedded: Embedded) -> Command:
-    command = embedded.node.commands[b"ping"]
+def ping(engine: Engine) -> Command:
+    command = engine.node.commands[b"ping"]
     command.reset_statistics()
     return command
 
@@ -38,7 +38,7 @@ def test_buckets_hold_durations_within_an_eighth() -> None:
 
 
 def test_percentiles_are_upper_bounds_of_the_durations() -> None:
-    command = ping(Embedded())
+    command = ping(Engine())
     assert percentile_us(command, 50.0) == 0.0
     for _ in range(99):
         record_duration(command, 10e-6)
@@ -49,7 +49,7 @@ def test_percentiles_are_upper_bounds_of_the_durations() -> None:
 
 
 def test_cumulative_counts_have_the_bounds_of_redis_and_end_with_all_calls() -> None:
-    command = ping(Embedded())
+    command = ping(Engine())
     assert cumulative_us(command) == (0, [])
     for seconds in (0.5e-6, 0.9e-6, 3e-6, 30e-6, 30e-6, 1e-3, 0.5, 5.0, 3600.0):
         record_duration(command, seconds)
@@ -88,16 +88,16 @@ def test_errors_are_counted_by_code_for_at_most_128_codes() -> None:
 
 
 def test_a_reset_forgets_statistics_of_commands_and_node() -> None:
-    embedded = Embedded()
-    embedded.send([b"PING"])
-    embedded.send([b"GET"])
-    embedded.node.reset_stats()
-    command = embedded.node.commands[b"ping"]
+    engine = Engine()
+    engine.send([b"PING"])
+    engine.send([b"GET"])
+    engine.node.reset_stats()
+    command = engine.node.commands[b"ping"]
     assert (command.calls, command.failed, len(command.histogram)) == (0, 0, 0)
-    assert embedded.node.commands[b"get"].rejected == 0
-    assert embedded.node.stats.commands == 0
-    embedded.send([b"PING"])
-    assert embedded.node.stats.commands == 1
+    assert engine.node.commands[b"get"].rejected == 0
+    assert engine.node.stats.commands == 0
+    engine.send([b"PING"])
+    assert engine.node.stats.commands == 1
 
 
 class SteppingClock(Clock):
@@ -131,3 +131,20 @@ def test_the_expiry_cycle_ends_in_time_and_is_measured() -> None:
     session.feed(b"PSETEX k 1 v\r\n")
     node.tick(clock.seconds + 1.0)
     assert node.dataset.key_count() == 1
+
+
+def test_the_expiry_cycle_gets_more_time_with_more_effort() -> None:
+    ticks = []
+    for effort in ("1", "10"):
+        config = Config()
+        config.set_many([("active-expire-effort", effort)])
+        clock = SteppingClock()
+        node = Node(config, clock, 1)
+        session = node.connect(Outlet())
+        for number in range(3000):
+            session.feed(b"PSETEX k%d 1 v\r\n" % number)
+        ticks.append(0)
+        while node.dataset.key_count():
+            node.tick(clock.seconds + 1.0)
+            ticks[-1] += 1
+    assert ticks[0] > ticks[1]

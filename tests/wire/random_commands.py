@@ -21,9 +21,13 @@ from typing import Final
 from . import counting, normalise
 from .client import Reply, Wire, encode_request
 from .harness import Difference, Pair, quoted
-from .random_grammar import GENERATORS, KEYS, LEX_KEYS, Pools
+from .random_databases import BLOCKING, DATABASES
+from .random_grammar import GENERATORS as GRAMMAR
+from .random_grammar import KEYS, LEX_KEYS, Maker, Pools
+from .random_words import equal_block
 from .servers import kvnode_server, redis_server
 
+GENERATORS: Final[dict[str, list[tuple[int, Maker]]]] = {**GRAMMAR, **DATABASES}
 BATCH: Final = 64
 HISTORY: Final = 20_000
 # How many of the last commands on the same keys are shown with a difference.
@@ -35,28 +39,38 @@ class RandomCommands:
 
     def __init__(self, seed: int, groups: Sequence[str] = ()) -> None:
         self.random = random.Random(seed)
-        pools = Pools(self.random)
+        self.pools = Pools(self.random)
         chosen = [(name, row) for name, row in GENERATORS.items() if not groups or name in groups]
-        self.makers: list[Callable[[], list[object]]] = []
+        self.makers: list[Maker] = []
         self.weights: list[int] = []
         for _, rows in chosen:
             for weight, maker in rows:
-                self.makers.append(self._bind(maker, pools))
+                self.makers.append(maker)
                 self.weights.append(weight)
-
-    @staticmethod
-    def _bind(maker: Callable[[Pools], list[object]], pools: Pools) -> Callable[[], list[object]]:
-        return lambda: maker(pools)
+        # How many requests of the transaction that is open are still to come, EXEC included.
+        self.left = 0
 
     def next(self) -> list[bytes]:
         """The next request."""
-        maker = self.random.choices(self.makers, self.weights)[0]
-        argv = [word if isinstance(word, bytes) else str(word).encode() for word in maker()]
+        if self.left == 0 and self.random.random() < 0.01:
+            self.left = self.random.randint(1, 6)
+            return [b"MULTI"]
+        if self.left > 0:
+            self.left -= 1
+            if self.left == 0:
+                return [b"DISCARD" if self.random.random() < 0.1 else b"EXEC"]
+            if self.random.random() < 0.2:
+                return self._words(self.random.choice(BLOCKING))
+        argv = self._words(self.random.choices(self.makers, self.weights)[0])
         # A spoiled ZADD could give a lexicographic sorted set a second score, a spoiled SORT BY
         # would return a set in its own order.
         if b"BY" in argv or (argv[0] == b"ZADD" and argv[1] in LEX_KEYS):
             return argv
         return self._spoil(argv) if self.random.random() < 0.03 else argv
+
+    def _words(self, maker: Maker) -> list[bytes]:
+        words = maker(self.pools)
+        return [word if isinstance(word, bytes) else str(word).encode() for word in words]
 
     def _spoil(self, argv: list[bytes]) -> list[bytes]:
         """Break a request: a word missing, repeated, swapped, emptied or foreign."""
@@ -89,6 +103,7 @@ class Run:
         self.commands = RandomCommands(seed, groups)
         self.history: deque[tuple[int, list[bytes]]] = deque(maxlen=HISTORY)
         self.done = 0
+        self.queued: list[list[bytes]] = []
 
     def run(self, count: int, progress: Callable[[int], None] | None = None) -> None:
         """Run `count` commands, then compare the whole keyspaces."""
@@ -102,17 +117,29 @@ class Run:
                 self._compare(argv, channel.ours, channel.theirs)
             if progress is not None:
                 progress(self.done)
-        self.pair.same_keyspace()
+        for database in (b"1", b"0"):
+            self.pair.same_batch([[b"DISCARD"], [b"SELECT", database]])
+            self.pair.same_keyspace()
 
     def _compare(self, argv: list[bytes], ours: Wire, theirs: Wire) -> None:
         self.history.append((self.done, argv))
         mine, others = ours.read(), theirs.read()
         name = counting.name_of(normalise.command_name(argv), mine.kind)
         counting.COMPARED[name] += 1
-        if not normalise.equal(argv, mine, others):
+        if not self._equal(argv, mine, others):
             counting.DIFFERENT[name] += 1
             raise Difference(self._story(argv, mine, others))
         self.done += 1
+
+    def _equal(self, argv: list[bytes], mine: Reply, others: Reply) -> bool:
+        if argv[0] == b"EXEC":
+            block, self.queued = self.queued, []
+            return equal_block(block, mine, others)
+        if argv[0] == b"DISCARD":
+            self.queued = []
+        if mine.value == b"QUEUED":
+            self.queued.append(argv)
+        return normalise.equal(argv, mine, others)
 
     def _story(self, argv: list[bytes], ours: Reply, theirs: Reply) -> str:
         keys = set(argv[1:]) & (KEYS | LEX_KEYS)

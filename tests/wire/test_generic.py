@@ -572,3 +572,9 @@ def test_blocked_clients_and_silence_are_seen(pair: Pair) -> None:
         A: EXEC
         B: GET k
     """)
+
+
+def test_a_database_number_beyond_32_bits_is_out_of_range(pair: Pair) -> None:
+    for number in ("2147483648", "-2147483649", "9223372036854775808", "x"):
+        pair.same("MOVE", "k", number)
+        pair.same("COPY", "k", "c", "DB", number)

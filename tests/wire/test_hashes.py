@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .harness import Pair, words
+from .walking import same_options, same_walks
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 NAMES = words(
@@ -195,21 +196,18 @@ def test_hincrbyfloat_refuses_what_is_no_finite_float(pair: Pair) -> None:
 
 
 def test_hrandfield_gives_kinds_and_counts_like_redis(pair: Pair) -> None:
-    counts = [0, 1, 2, 3, 5, 6, 100, -1, -3, -5, -20, INT_MAX, "-0", "abc", "", "1.5"]
-    counts += [str(INT_MIN), str(INT_MIN + 1), "99999999999999999999"]
-    large = (INT_MIN + 1,)
+    counts = ["0", "1", "2", "3", "5", "6", "100", "-1", "-3", "-5", "-20", "-0", "abc", "", "1.5"]
+    counts += [str(INT_MAX), str(INT_MIN), "99999999999999999999"]
     pair.same("HSET", "h", *[w for i in range(5) for w in (f"f{i}", i)])
     pair.same("HSET", "big", *[w for i in range(700) for w in (f"f{i}", i)])
     for key in ("h", "big", "nothing"):
         pair.same("HRANDFIELD", key)
         for count in counts:
-            if int(count) in large if str(count).lstrip("-").isdigit() else False:
-                continue
             pair.same("HRANDFIELD", key, count)
             pair.same("HRANDFIELD", key, count, "WITHVALUES")
-    for count in (300, 699, 700, 701, -2000):
-        pair.same("HRANDFIELD", "big", count)
-        pair.same("HRANDFIELD", "big", count, "withvalues")
+    for many in (300, 699, 700, 701, -2000):
+        pair.same("HRANDFIELD", "big", many)
+        pair.same("HRANDFIELD", "big", many, "withvalues")
     half = INT_MAX // 2
     for key in ("nothing", "h"):
         pair.same("HRANDFIELD", key, half + 1, "WITHVALUES")
@@ -256,33 +254,8 @@ def test_hrandfield_draws_what_is_there_each_once_for_a_positive_count(
 def test_hscan_takes_cursors_and_options(pair: Pair) -> None:
     pair.same("HSET", "h", *[w for i in range(20) for w in (f"f{i}", i)])
     pair.same("HSET", "big", *[w for i in range(1000) for w in (f"f{i}", i)])
-    for key in ("h", "big", "nothing"):
-        for cursor in ("0", "abc", "-1", "1.5", "", "99999999999999999999999", " 0"):
-            pair.same("HSCAN", key, cursor)
-        pair.same_scan("HSCAN", key)
-        pair.same_scan("HSCAN", key, "COUNT", 100)
-        pair.same_scan("HSCAN", key, "COUNT", 1)
-        pair.same_scan("HSCAN", key, "MATCH", "f1*")
-        pair.same_scan("HSCAN", key, "match", "*9", "count", 7)
-        pair.same_scan("HSCAN", key, "MATCH", "nothing*", "COUNT", 10000)
-        pair.same_scan("HSCAN", key, "MATCH", "f1", "MATCH", "f2")
-        pair.same_scan("HSCAN", key, "MATCH", "*")
-    for key in ("h", "nothing"):
-        for options in (
-            *(
-                "COUNT",
-                "COUNT 0",
-                "COUNT -1",
-                "COUNT abc",
-                "MATCH",
-                "BOGUS",
-                "BOGUS 1",
-                "TYPE hash",
-            ),
-            *("MATCH f* COUNT", "COUNT 5 MATCH f1", "NOVALUES", "COUNT 9223372036854775807"),
-        ):
-            pair.same("HSCAN", key, 0, *options.split())
-            pair.same("HSCAN", key, "abc", *options.split())
+    same_walks(pair, "HSCAN", ("h", "big", "nothing"), "f")
+    same_options(pair, "HSCAN", ("h", "nothing"), "f")
 
 
 def test_wrong_numbers_of_arguments_are_refused(pair: Pair) -> None:

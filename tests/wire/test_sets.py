@@ -309,9 +309,10 @@ def test_set_algebra_over_every_form(pair: Pair, command: str) -> None:
             pair.same(f"{command}STORE", "d", first, second)
             same_sets(pair, ["d"])
             pair.same("SINTERCARD", 2, first, second)
+            pair.same(command, first, second, "few")
             for third in ("few", "table2", "missing", first):
-                pair.same(command, first, second, third)
                 pair.same(f"{command}STORE", "d", first, second, third)
+                pair.same("DEBUG", "DIGEST-VALUE", "d")
                 pair.same("OBJECT", "ENCODING", "d")
     same_sets(pair, names)
 

@@ -289,3 +289,14 @@ def test_sorting_into_a_list_serves_who_waits_for_it(pair: Pair) -> None:
         A<
         LRANGE out 0 -1
     """)
+
+
+def test_sorting_unpacks_a_sorted_set(pair: Pair) -> None:
+    pair.same_script("""
+        ZADD z 1 a 2 b
+        SORT_RO z ALPHA
+        OBJECT ENCODING z
+        ZADD y 1 a
+        SORT y BY nosort LIMIT 0 0
+        OBJECT ENCODING y
+    """)

@@ -96,9 +96,9 @@ def test_algebra_of_three_and_more_inputs(pair: Pair) -> None:
     pair.same("ZADD", "f1", "0.1", "m", 1, "n")
     pair.same("ZADD", "f2", "0.2", "m")
     pair.same("ZADD", "f3", "0.3", "m", 1, "n", 2, "o")
-    for keys in itertools.permutations(("f1", "f2", "f3")):
-        pair.same_exactly("ZUNION", 3, *keys, "WITHSCORES")
-        pair.same_exactly("ZINTER", 3, *keys, "WITHSCORES")
+    for order in itertools.permutations(("f1", "f2", "f3")):
+        pair.same_exactly("ZUNION", 3, *order, "WITHSCORES")
+        pair.same_exactly("ZINTER", 3, *order, "WITHSCORES")
 
 
 def test_zintercard_stops_at_its_limit(pair: Pair) -> None:

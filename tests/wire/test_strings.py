@@ -550,3 +550,22 @@ def test_a_pipeline_is_answered_in_order(pair: Pair) -> None:
             ("NOPE",),
         ]
     pair.same_batch([[str(word) for word in argv] for argv in requests])
+
+
+def test_an_integer_made_by_incrbyfloat_is_a_text(pair: Pair) -> None:
+    pair.same_script("""
+        SET n 1
+        INCRBYFLOAT n 2.0
+        OBJECT ENCODING n
+        INCR n
+        OBJECT ENCODING n
+    """)
+
+
+def test_lcs_looks_at_its_keys_before_its_options(pair: Pair) -> None:
+    pair.same_script("""
+        RPUSH list 1
+        LCS list none LEN IDX
+        LCS none list BOGUS
+        LCS none none BOGUS
+    """)

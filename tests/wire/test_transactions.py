@@ -364,3 +364,12 @@ def test_queued_commands_are_counted_and_shown_in_order(pair: Pair) -> None:
     for wanted in (b"[1 127.0.0.1:", b'"PING"'):
         for wire in (channel.ours, channel.theirs):
             assert wanted in wire.read().text()
+
+
+def test_a_subcommand_named_like_reset_is_queued(pair: Pair) -> None:
+    pair.same_script("""
+        MULTI
+        LATENCY RESET
+        CLUSTER RESET
+        EXEC
+    """)

@@ -1,13 +1,44 @@
-"""LATENCY GRAPH and LATENCY DOCTOR: the latency monitor's samples for people."""
+"""The latency monitor: samples of what held the node up, and LATENCY GRAPH and DOCTOR on them."""
 
-from typing import Final
+from collections import deque
+from typing import Final, final
 
-from kvnode.slowlog import LatencyEvent, LatencyMonitor
-
+_SAMPLES_MAX: Final = 160
 _LEVELS: Final = " .:-=+*#%@"
 _ROWS: Final = 4
 _COLUMNS_MAX: Final = 80
 _AGES: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+@final
+class LatencyEvent:
+    """The recent samples of one event: (second, milliseconds), one a second."""
+
+    def __init__(self) -> None:
+        self.samples: deque[tuple[int, int]] = deque(maxlen=_SAMPLES_MAX)
+        self.max_ms = 0
+
+    def add(self, second: int, milliseconds: int) -> None:
+        """Keep the worst sample of each second."""
+        self.max_ms = max(self.max_ms, milliseconds)
+        if self.samples and self.samples[-1][0] == second:
+            milliseconds = max(milliseconds, self.samples.pop()[1])
+        self.samples.append((second, milliseconds))
+
+
+@final
+class LatencyMonitor:
+    """Events that took at least `threshold_ms`; 0 turns the monitor off."""
+
+    def __init__(self) -> None:
+        self.threshold_ms = 0
+        self.events: dict[str, LatencyEvent] = {}
+
+    def note(self, name: str, at: float, seconds: float) -> None:
+        """Keep an event if it took long enough."""
+        milliseconds = int(seconds * 1000.0)
+        if 0 < self.threshold_ms <= milliseconds:
+            self.events.setdefault(name, LatencyEvent()).add(int(at), milliseconds)
 
 
 def _age(seconds: int) -> str:
