@@ -66,7 +66,7 @@ class LazyFree:
             work += 1
             self.pending -= 1
             self.freed += 1
-            if isinstance(stored, Container):
+            if isinstance(stored, Container) and stored.count() > SLICED_FROM:
                 self.value(stored)
         if not keys:
             self._groups.pop()

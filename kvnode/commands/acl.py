@@ -53,7 +53,7 @@ def acl_cat(ctx: Context, argv: list[bytes]) -> Reply:
         return names
     wanted = argv[2].decode("utf-8", "surrogateescape")
     if wanted.lower() not in CATEGORIES:
-        raise ReplyError(f"ERR Unknown category '{wanted}'")
+        raise ReplyError(f"ERR Unknown category '{wanted[:128]}'")
     for entry in ctx.node.all_commands():
         if wanted.lower() in categories(entry.card):
             names.append(entry.full_name)

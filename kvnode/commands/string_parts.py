@@ -23,7 +23,8 @@ def _mutable(stored: object) -> MutableString:
 
 
 def _check_length(ctx: Context, size: int) -> None:
-    if size > ctx.node.settings.proto_max_bulk_len:
+    # As Python integers: an offset and a length together may pass 64 bits.
+    if size > int(ctx.node.settings.proto_max_bulk_len):
         raise ReplyError(errors.STRING_TOO_LONG)
 
 

@@ -29,7 +29,7 @@ class MutableString(Container):
         self.memory = 112 + length + (length >> 3)
 
     def count(self) -> i64:
-        return 1
+        return 1 if self.data else 0  # none is left to free after `discard`
 
     def discard(self, elements: i64) -> i64:
         self.data = bytearray()

@@ -21,6 +21,7 @@ MULTIBULK_MAX: Final = 2**31 - 1
 UNAUTHENTICATED_BULK_MAX: Final = 16384
 UNAUTHENTICATED_MULTIBULK_MAX: Final = 10
 _COLLECT_BYTES_MIN: Final = 32768
+_NOTHING: Final[list[bytes]] = []  # never filled: each request begins a list of its own
 
 
 @final

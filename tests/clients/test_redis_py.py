@@ -51,7 +51,7 @@ def test_the_data_types_come_back_as_python_values(client: Any) -> None:
 
 def test_a_watched_transaction_is_tried_again_after_a_change(client: Any) -> None:
     client.set("balance", 10)
-    tries = []
+    tries: list[int] = []
 
     def withdraw(pipe: Any) -> None:
         balance = int(pipe.get("balance"))
@@ -82,7 +82,7 @@ def test_a_subscriber_gets_messages_by_channel_and_pattern(client: Any) -> None:
         while client.pubsub_numpat() != 1:
             listener.get_message(timeout=0.1)
         assert client.publish("news", "hello") == 2
-        found = set()
+        found: set[tuple[str, str]] = set()
         while len(found) < 2:
             message = listener.get_message(timeout=5.0)
             if message is not None:
@@ -107,5 +107,6 @@ async def test_asyncio_tasks_share_a_node(node: Server, protocol: int) -> None:
         assert sorted(await asyncio.gather(*workers)) == list(range(20))
         assert await client.scard("done") == 20
         async with client.pipeline(transaction=True) as pipe:
-            pipe.set("a", 1).incr("a")
+            pipe.set("a", 1)
+            pipe.incr("a")
             assert await pipe.execute() == [True, 2]

@@ -311,6 +311,18 @@ def test_output_over_the_soft_limit_ends_the_connection_after_a_time() -> None:
     assert loop.node.stats.dropped_for_output == 1
 
 
+def test_a_monitor_that_does_not_read_is_dropped_like_a_subscriber() -> None:
+    loop = Loop()
+    connection, transport = loop.connect()
+    connection.data_received(b"MONITOR\r\n")
+    loop.end_round()
+    transport.stuck = True
+    loop.node.settings.output_pubsub.set(MEGABYTE, 0, 0)
+    publish(loop, 2 * MEGABYTE)
+    publish(loop, 1)
+    assert transport.aborted
+
+
 def test_the_time_over_the_soft_limit_begins_anew_when_the_peer_has_read() -> None:
     loop = Loop()
     _, transport = stuck_subscriber(loop)

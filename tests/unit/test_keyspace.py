@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 
 import pytest
 from librt.random import Random
@@ -423,3 +424,22 @@ def test_random_changes_agree_with_a_dict(seed: int) -> None:
             if stored is not None:
                 found[key] = stored
     assert found == model
+
+
+@pytest.mark.parametrize("way", ["take", "put", "clear", "swap"])
+def test_a_value_that_is_gone_is_not_kept_alive_by_what_was_opened_last(way: str) -> None:
+    dataset, database = dataset_of()
+    value = members(100)
+    database.store(b"k", value)
+    database.for_write(b"k")
+    held = sys.getrefcount(value)
+    if way == "take":
+        database.take(b"k")
+    elif way == "put":
+        database.put(b"k", b"other")
+    elif way == "clear":
+        database.clear(False)
+    else:
+        dataset.swap(0, 1)
+    gone_from = 1 if way == "swap" else 2  # a swapped value is in the other database
+    assert sys.getrefcount(value) == held - gone_from

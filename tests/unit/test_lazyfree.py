@@ -7,6 +7,7 @@ import pytest
 from kvnode.keyspace import Dataset
 from kvnode.lazyfree import SLICED_FROM, LazyFree
 from kvnode.structures.index_table import SetTable
+from kvnode.structures.mutable_string import MutableString
 
 
 def table(count: int) -> SetTable:
@@ -122,3 +123,11 @@ def test_a_large_value_that_is_replaced_is_freed_in_slices_where_that_is_set(laz
     database.put(b"k", b"v")
     assert dataset.freeing.pending == int(lazily)
     dataset.check()
+
+
+def test_an_appended_string_is_freed_and_not_met_again() -> None:
+    freeing = LazyFree()
+    freeing.value(MutableString(b"text", True))
+    freeing.groups([{b"k": MutableString(b"other", True)}])
+    freeing.step(100)
+    assert freeing.is_idle()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from kvprotocol.errors import ProtocolError
@@ -397,3 +399,16 @@ def test_a_nul_ends_the_words_of_a_line_of_a_file() -> None:
     assert split_words(b"a 'b c' d\0e 'f") == [b"a", b"b c", b"d"]
     assert split_words(b"") == []
     assert split_words(b"a 'b") is None
+
+
+def test_an_idle_parser_does_not_keep_the_last_arguments_alive() -> None:
+    parser = RequestParser()
+    parser.feed(b"*2\r\n$4\r\nECHO\r\n$6\r\nabcdef\r\n")
+    argv = parser.next()
+    assert argv is not None
+    word = argv.pop()
+    argv = parser.next()
+    assert argv is None
+    assert sys.getrefcount(word) == 2
+    assert parser.buffered() == 0
+    assert parser.data == b""

@@ -134,6 +134,9 @@ def tamed(argv: list[bytes]) -> list[bytes]:
             if len(argv) == 2
             else [b"1000000" if soon(word) else word for word in argv]
         )
+    if name in (b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER"):
+        # A negative count is answered by as many members.
+        argv = [b"-3" if re.fullmatch(rb"-\d{3,}", word) else word for word in argv]
     if name.startswith(b"SORT") and b"BY" in upper:
         # Elements of a set that weigh the same or nothing come as the set has them.
         argv = [word for word in argv if word.upper() not in (b"BY", b"STORE", b"LIMIT")]
