@@ -13,8 +13,6 @@ limits.
 
 from __future__ import annotations
 
-import contextlib
-import socket
 from typing import Any, Final, final
 
 from mypy_extensions import i64
@@ -100,10 +98,7 @@ class Connection(Outlet):
         session.peer = peer
         session.local = local
         session.is_unix = is_unix
-        endpoint = transport.get_extra_info("socket")
-        session.descriptor = endpoint.fileno()
-        if not is_unix:
-            keep_alive(endpoint, node.settings.tcp_keepalive)
+        session.descriptor = transport.get_extra_info("socket").fileno()
         self.session = session
 
     def data_received(self, data: bytes) -> None:
@@ -261,23 +256,6 @@ class Connection(Outlet):
             self.node.note_dropped(self.session, reason)
             self.session.closing = True
             self.abort()
-
-
-def keep_alive(endpoint: Any, seconds: i64) -> None:
-    """Let the kernel probe a peer that is silent for so long, and end it after three probes.
-
-    They are a third of that time apart, as in Redis. 0: a silent peer stays for ever.
-    """
-    if seconds == 0:
-        return
-    # The kernel takes no more than nine hours, and a peer may be gone already: both are no harm.
-    with contextlib.suppress(OSError):
-        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_KEEPIDLE"):
-            between = int(max(1, seconds // 3))
-            endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, between)
-            endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-            endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, int(seconds))
 
 
 def _addresses(transport: Any) -> tuple[bytes, bytes, bool]:

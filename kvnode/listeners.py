@@ -18,6 +18,7 @@ _REFUSALS: Final = {
     "bind": "Failed to bind to specified addresses.",
     "port": "Unable to listen on this port. Check server logs.",
 }
+_KEEP_IDLE_MAX: Final = 32767  # seconds, the most that Linux takes
 
 Address: TypeAlias = tuple[str, int]
 
@@ -31,6 +32,20 @@ class Listener:
         self._serving: asyncio.Task[asyncio.AbstractServer] = loop.create_task(
             loop.create_server(make_connection, sock=endpoint)
         )
+
+    def keep_alive(self, seconds: int) -> None:
+        """Let the kernel probe peers that are silent for so long, and end them after 3 probes.
+
+        Connections inherit it, which saves each four system calls. The probes are a third of the
+        time apart, as in Redis; 0 lets a silent peer stay for ever.
+        """
+        endpoint = self._endpoint
+        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(seconds > 0))
+        if seconds > 0 and hasattr(socket, "TCP_KEEPIDLE"):
+            idle = min(seconds, _KEEP_IDLE_MAX)
+            endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle)
+            endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, idle // 3))
+            endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
     async def served(self) -> None:
         """Wait until the loop serves it."""
@@ -67,6 +82,7 @@ class Listeners:
             raise ConfigError("port 0: nowhere to listen (allowed: a port, or a unixsocket)")
         for name in _REFUSALS:
             self._config.subscribe(name, partial(self._change, name))
+        self._config.subscribe("tcp-keepalive", self._keep_alive)
 
     async def _listen_on_path(self, path: str) -> None:
         loop = asyncio.get_event_loop()
@@ -110,6 +126,10 @@ class Listeners:
             if address not in before:
                 self._log.notice("listening", address=address)
 
+    def _keep_alive(self) -> None:
+        for listener in self._open.values():
+            listener.keep_alive(self._config.number("tcp-keepalive"))
+
     def _follow(self) -> None:
         """Make the open listeners those that the configuration names.
 
@@ -146,7 +166,9 @@ class Listeners:
                 return
             error.filename = shown(address)
             raise
-        self._open[address] = Listener(endpoint, self._make_connection)
+        listener = Listener(endpoint, self._make_connection)
+        listener.keep_alive(self._config.number("tcp-keepalive"))
+        self._open[address] = listener
 
 
 def listen_reason(error: OSError) -> str:

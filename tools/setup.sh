@@ -113,15 +113,19 @@ if [ "$(cat "$venv/.installed" 2>/dev/null)" != "$now" ]; then
     # before the copy spares compiling what did not change.
     names=$(find kvnode protocol cluster client -name '*.py' | sort | sha256sum)
     [ "$(cat build/.names 2>/dev/null)" = "$names" ] || rm -rf build/lib*
-    mkdir -p build
-    echo "$names" >build/.names
     log=$venv/build.log
-    "$venv/bin/python" -m pip install --verbose --no-build-isolation --no-deps . \
-        >"$log" 2>&1 </dev/null || {
+    build() {
+        "$venv/bin/python" -m pip install --verbose --no-build-isolation --no-deps . \
+            >"$log" 2>&1 </dev/null
+    }
+    # mypyc 2.4 can fail on what an older build left behind; a build from nothing does not.
+    build || { rm -rf build && build; } || {
         cat "$log" >&2
         die "the build failed; its whole output stands above and in $log"
     }
     grep -o 'kvnode: building without compiled modules.*' "$log" | head -n 1 || true
     rm -rf ./*.egg-info
+    mkdir -p build
+    echo "$names" >build/.names
     echo "$now" >"$venv/.installed"
 fi

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import gc
-import socket
 import weakref
 from collections.abc import Callable, Iterable
 
@@ -19,24 +17,15 @@ MEGABYTE = 1 << 20
 
 
 class FakeSocket:
-    def __init__(self) -> None:
-        self.options: list[tuple[int, int, int]] = []
-
     def fileno(self) -> int:
         return 7
-
-    def setsockopt(self, level: int, option: int, value: int) -> None:
-        if value > 32767:
-            raise OSError(errno.EINVAL, "Invalid argument")
-        self.options.append((level, option, value))
 
 
 class FakeTransport:
     """Takes writes like an asyncio transport; `stuck` keeps them from the peer."""
 
     def __init__(self, peer: object = ("127.0.0.1", 5000)) -> None:
-        self.socket = FakeSocket()
-        self.extra = {"peername": peer, "sockname": ("127.0.0.1", 6379), "socket": self.socket}
+        self.extra = {"peername": peer, "sockname": ("127.0.0.1", 6379), "socket": FakeSocket()}
         if isinstance(peer, str):
             self.extra["sockname"] = "/run/node.sock"
         self.writes: list[bytes] = []
@@ -422,22 +411,3 @@ def test_shutdown_stops_the_loop_at_the_end_of_the_round() -> None:
     connection.data_received(b"SHUTDOWN\r\n")
     loop.end_round()
     assert loop.stops == 1
-
-
-def test_the_kernel_probes_silent_peers_as_tcp_keepalive_says() -> None:
-    loop = Loop()
-    settings = loop.node.settings
-    settings.tcp_keepalive = 60
-    _, transport = loop.connect()
-    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in transport.socket.options
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        assert (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60) in transport.socket.options
-        assert (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 20) in transport.socket.options
-    settings.tcp_keepalive = 0
-    _, transport = loop.connect()
-    assert transport.socket.options == []
-    settings.tcp_keepalive = 1_000_000
-    connection, transport = loop.connect()
-    connection.data_received(b"PING\r\n")
-    loop.end_round()
-    assert transport.writes == [b"+PONG\r\n"]

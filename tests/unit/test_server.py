@@ -253,6 +253,34 @@ def test_config_set_to_a_place_that_cannot_be_had_changes_nothing(start: Start) 
     assert reply.startswith(b"*2\r\n$4\r\nbind\r\n$9\r\n127.0.0.1\r\n")
 
 
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="shows timers on Linux alone")
+def test_connections_are_probed_as_tcp_keepalive_says(start: Start) -> None:
+    port = free_port()
+    node = start("--port", str(port), "--bind", "127.0.0.1", "--tcp-keepalive", "1000000")
+    wait_for_line(node, b"event=ready")
+    for seconds in (1_000_000, 500, 0):
+        place = ("127.0.0.1", port)
+        reply = ask(socket.AF_INET, place, b"CONFIG SET tcp-keepalive %d\r\n" % seconds, 5)
+        assert reply == b"+OK\r\n"
+        with socket.create_connection(place, timeout=END_SECONDS) as client:
+            client.sendall(b"PING\r\n")
+            assert client.recv(10) == b"+PONG\r\n"
+            left = keepalive_seconds(port, client.getsockname()[1])
+        assert left == pytest.approx(min(seconds, 32767), abs=5)
+
+
+def keepalive_seconds(port: int, peer_port: int) -> float:
+    """When the kernel will probe the peer of a served connection, 0 for never."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+    for row in rows:
+        ports = [int(row[i].rpartition(":")[2], 16) for i in (1, 2)]
+        if ports == [port, peer_port]:
+            kind, jiffies = row[5].split(":")
+            return int(jiffies, 16) / os.sysconf("SC_CLK_TCK") if kind == "02" else 0.0
+    raise AssertionError("no such connection")
+
+
 def test_a_directive_without_effect_is_logged_once_when_it_is_set(start: Start) -> None:
     port = free_port()
     node = start("--port", str(port))
