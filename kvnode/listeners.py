@@ -26,11 +26,11 @@ Address: TypeAlias = tuple[str, int]
 class Listener:
     """One listening socket, which the loop serves from its next round on."""
 
-    def __init__(self, endpoint: socket.socket, make_connection: Any) -> None:
+    def __init__(self, endpoint: socket.socket, backlog: int, make_connection: Any) -> None:
         self._endpoint = endpoint
         loop = asyncio.get_event_loop()
         self._serving: asyncio.Task[asyncio.AbstractServer] = loop.create_task(
-            loop.create_server(make_connection, sock=endpoint)
+            loop.create_server(make_connection, sock=endpoint, backlog=backlog)
         )
 
     def keep_alive(self, seconds: int) -> None:
@@ -89,7 +89,8 @@ class Listeners:
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-            self._unix = await loop.create_unix_server(self._make_connection, path)
+            backlog = self._config.number("tcp-backlog")
+            self._unix = await loop.create_unix_server(self._make_connection, path, backlog=backlog)
             permissions = self._config.number("unixsocketperm")
             if permissions:
                 os.chmod(path, permissions)
@@ -159,14 +160,15 @@ class Listeners:
                 self._open.pop(address).close()
 
     def _add(self, address: Address, may_be_missing: bool) -> None:
+        backlog = self._config.number("tcp-backlog")
         try:
-            endpoint = listening_socket(*address, self._config.number("tcp-backlog"))
+            endpoint = listening_socket(*address, backlog)
         except OSError as error:
             if may_be_missing and error.errno != errno.EADDRINUSE:
                 return
             error.filename = shown(address)
             raise
-        listener = Listener(endpoint, self._make_connection)
+        listener = Listener(endpoint, backlog, self._make_connection)
         listener.keep_alive(self._config.number("tcp-keepalive"))
         self._open[address] = listener
 

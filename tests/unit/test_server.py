@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -267,6 +268,18 @@ def test_connections_are_probed_as_tcp_keepalive_says(start: Start) -> None:
             assert client.recv(10) == b"+PONG\r\n"
             left = keepalive_seconds(port, client.getsockname()[1])
         assert left == pytest.approx(min(seconds, 32767), abs=5)
+
+
+@pytest.mark.skipif(shutil.which("ss") is None, reason="ss shows the queue of a listener")
+def test_as_many_connections_wait_to_be_accepted_as_tcp_backlog_says(start: Start) -> None:
+    port = free_port()
+    node = start("--port", str(port), "--bind", "127.0.0.1", "--tcp-backlog", "37")
+    wait_for_line(node, b"event=ready")
+    assert ask(socket.AF_INET, ("127.0.0.1", port), b"PING\r\n", 7) == b"+PONG\r\n"
+    rows = subprocess.run(
+        ["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True
+    ).stdout
+    assert rows.split()[2] == "37"
 
 
 def keepalive_seconds(port: int, peer_port: int) -> float:
