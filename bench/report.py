@@ -137,6 +137,9 @@ def latency_table(results: Sequence[LatencyResult]) -> Table:
     return table
 
 
+SECTIONS: Final = ("Speed", "Memory", "Latency", "Soak", "Method")
+
+
 def cpu_model() -> str:
     """The processor's name."""
     text = Path("/proc/cpuinfo").read_text()
@@ -188,17 +191,31 @@ def write(
     memory: Sequence[MemoryResult],
     latency: Sequence[LatencyResult],
 ) -> None:
-    """Write bench/RESULTS.md with the sections that were run."""
-    lines = ["# Beside redis-server", "", "`make bench ARGS=--write` writes this file.", ""]
-    lines += [*machine(setup), ""]
+    """Write the sections that were run into bench/RESULTS.md, and keep its other ones."""
+    sections = sections_of(RESULTS.read_text()) if RESULTS.exists() else {}
+    stamp = machine(setup)
     for heading, table in (
         ("Speed", speed_table(speed) if speed else None),
         ("Memory", memory_table(memory) if memory else None),
         ("Latency", latency_table(latency) if latency else None),
     ):
         if table is not None:
-            lines += [f"## {heading}", "", *table.markdown(), ""]
-    lines += ["## Method", ""]
+            sections[heading] = [*stamp, "", *table.markdown(), ""]
+    paragraphs: list[str] = []
     for paragraph in method(pairs, seconds):
-        lines += [paragraph, ""]
+        paragraphs += [paragraph, ""]
+    sections["Method"] = paragraphs
+    lines = ["# Beside redis-server", "", "`make bench ARGS=--write` writes this file.", ""]
+    for heading in SECTIONS:
+        if heading in sections:
+            lines += [f"## {heading}", "", *sections[heading]]
     RESULTS.write_text("\n".join(lines))
+
+
+def sections_of(text: str) -> dict[str, list[str]]:
+    """The lines below each second-level heading."""
+    sections: dict[str, list[str]] = {}
+    for part in text.split("\n## ")[1:]:
+        heading, _, body = part.partition("\n")
+        sections[heading] = [*body.strip().split("\n"), ""]
+    return sections
