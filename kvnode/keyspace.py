@@ -219,6 +219,7 @@ class Keyspace:
         elif old is not stored:
             keys[key] = stored
             size = -accounted_size(old)
+            self._opened_value = None  # or `old` would live on
         if isinstance(stored, (bytes, int)):
             if old is not stored:
                 size += value_size(stored)
