@@ -18,7 +18,7 @@ PING; ECHO a; SELECT 1; TIME; DBSIZE; LASTSAVE; KEYS *; SCAN 0 COUNT 1000; RANDO
 COMMAND; COMMAND COUNT; COMMAND DOCS get; COMMAND INFO get set; COMMAND GETKEYS MSET a 1 b 2
 CONFIG GET *; CONFIG SET maxmemory 0; CLIENT LIST; CLIENT INFO; CLIENT ID; CLIENT GETNAME
 HELLO 3; HELLO 2; MEMORY USAGE s; OBJECT ENCODING h; SLOWLOG GET; LATENCY LATEST; ACL WHOAMI
-GET s; MGET s t; STRLEN s; GETRANGE s 0 2; BITCOUNT s; LCS s t; TYPE s; TTL s; EXISTS s h; DUMP h
+GET s; MGET s t; STRLEN s; GETRANGE s 0 2; LCS s t; TYPE s; TTL s; EXISTS s h
 HGETALL h; HKEYS h; HVALS h; HMGET h a b; HSCAN h 0; HRANDFIELD h 5 WITHVALUES; HSTRLEN h a
 SMEMBERS m; SISMEMBER m a; SRANDMEMBER m 3; SSCAN m 0; SINTER m m; SUNION m m; SDIFF m m; SCARD m
 LRANGE l 0 -1; LINDEX l 0; LPOS l a; LLEN l; SORT l ALPHA; SORT m BY nosort GET #
@@ -76,8 +76,7 @@ def lines(text: str) -> list[str]:
 def test_reading_commands_leave_no_cycles(
     collector: None, stocked: Engine, request_line: str
 ) -> None:
-    if request_line.split()[0] not in CARDS:
-        pytest.skip("not a command of this node")
+    assert request_line.split()[0] in CARDS
     assert unreachable(stocked, request_line) == 0
 
 

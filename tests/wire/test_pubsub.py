@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from .client import Reply, Wire
 from .harness import Pair
 
@@ -121,10 +119,10 @@ def test_a_subscriber_may_run_few_commands_under_resp2(pair: Pair) -> None:
 
 
 def test_a_session_that_publishes_to_itself_sees_the_message_first(pair: Pair) -> None:
-    if pair.protocol == 2:
-        pytest.skip("a RESP2 subscriber cannot publish")
     pair.same("SUBSCRIBE", "a")
-    pair.same("PUBLISH", "a", "one")
+    pair.same("PUBLISH", "a", "one")  # refused to a subscriber under RESP2
+    if pair.protocol == 2:
+        return
     pair.read()
     pair.same_script("""
         MULTI
