@@ -28,12 +28,15 @@ ROOTS = (".", "protocol", "cluster", "client")
 """The folders that hold one importable package each: mypy has to know them as package bases, or
 `protocol/kvprotocol/slots.py` would be compiled as `protocol.kvprotocol.slots`."""
 
-DATA_FOLDERS = ("protocol/kvprotocol", "kvnode/structures", "kvnode/datatypes")
-ENGINE_FOLDERS = ("kvnode", "kvnode/commands")
+DATA_FOLDERS = ("protocol/kvprotocol", "kvnode/structures", "kvnode/datatypes", "kvnode/rdb")
+ENGINE_FOLDERS = ("kvnode", "kvnode/acl", "kvnode/commands", "kvnode/scripting")
 INTERPRETED = {
     "kvnode/server.py",
     "kvnode/listeners.py",
+    "kvnode/busy.py",
     "kvnode/cli.py",
+    "kvnode/metrics.py",
+    "kvnode/metrics_http.py",
     "protocol/kvprotocol/facts.py",
 }
 

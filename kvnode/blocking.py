@@ -14,7 +14,7 @@ from mypy_extensions import i64
 
 from kvnode.command import Command
 from kvnode.context import STILL_BLOCKED, Blocked
-from kvnode.session import REPLY_SKIPPED, Session
+from kvnode.session import HEARS, REPLY_SKIPPED, Session
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.replies import ErrorReply, Reply
@@ -66,7 +66,7 @@ class Blocking:
         if not waiting:
             return
         for index, key, event in heard:
-            if event == b"swapdb":
+            if event == b"swapdb" or event == b"flushdb":
                 for place in waiting:
                     if place[0] == index:
                         self._ready[place] = None
@@ -80,25 +80,25 @@ class Blocking:
             del self._ready[place]
             keyspace = self._node.dataset.databases[place[0]]
             for session in list(self._waiting.get(place, ())):
-                if not keyspace.contains(place[1]):
-                    break
-                self._serve(session, place[1])
+                wait = session.blocked
+                if wait is not None and (keyspace.contains(place[1]) or wait.serves_absent):
+                    self._serve(session, place[1], wait)
 
-    def _serve(self, session: Session, key: bytes) -> None:
-        wait = session.blocked
-        if wait is None:
-            return
+    def _serve(self, session: Session, key: bytes, wait: Blocked) -> None:
         node = self._node
         node.ctx.enter(session, session.keyspace)
+        command = session.last_command
+        if session.gate & HEARS and command is not None:
+            node.notifications.begin(command, [])
         reply: Reply
         try:
             reply = wait.serve(node.ctx, key)
         except ReplyError as error:
             reply = ErrorReply(error.message)
-        if reply is STILL_BLOCKED:
-            return
-        node.dispatcher.settle(session)
-        self._answer(session, reply)
+        if reply is not STILL_BLOCKED:
+            node.dispatcher.settle(session)
+            self._answer(session, reply)
+        node.notifications.end()
 
     def _answer(self, session: Session, reply: Reply) -> None:
         self.forget(session)

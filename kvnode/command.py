@@ -198,6 +198,7 @@ class Command:
         self.argc_min: i64 = abs(card.arity)
         self.argc_max: i64 = card.arity if card.arity > 0 else 1 << 30
         self.subcommands: dict[bytes, Command] | None = None
+        self.acl_bit: i64 = 0  # its place in the sets of commands of kvnode.acl
         self.calls: i64 = 0
         self.seconds = 0.0
         self.rejected: i64 = 0

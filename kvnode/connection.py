@@ -20,6 +20,7 @@ from mypy_extensions import i64
 from kvnode.config.settings import OutputLimits
 from kvnode.node import Node
 from kvnode.session import Outlet, Session, is_loopback
+from kvnode.tls import Encryption, TlsError
 
 _LIMITS_FROM: Final = 65536  # bytes pending before the limits are looked at
 _SLICE_BYTES: Final = 16384  # of a large read, between two looks at the output
@@ -48,10 +49,16 @@ class FlushRound:
         """Write the output of every connection that has some."""
         ready = self._ready
         self._ready = []
+        self.node.stats.rounds += 1
         for connection in ready:
             connection.flush()
         if self.node.stop_requested:
             self._stop()
+
+    def flush_now(self) -> None:
+        """Write without waiting for the end of the round, which a script keeps from coming."""
+        for connection in self._ready:
+            connection.flush_now()
 
     def choked(self, connection: Connection, is_choked: bool) -> None:
         """Note whether a peer leaves output unread."""
@@ -72,9 +79,10 @@ class Connection(Outlet):
 
     session: Session  # from connection_made on, unless the peer was refused
 
-    def __init__(self, rounds: FlushRound) -> None:
+    def __init__(self, rounds: FlushRound, encryption: Encryption | None = None) -> None:
         self.node = rounds.node
         self._round = rounds
+        self._encryption = encryption
         self._transport: Any = None
         self._write: Any = None
         self._choked = False
@@ -83,13 +91,25 @@ class Connection(Outlet):
         self._refused = False
 
     def connection_made(self, transport: Any) -> None:
-        """Take the transport; refuse the peer where the node has no room or no trust for it."""
+        """Take the transport; refuse the peer where the node has no room or no trust for it.
+
+        A connection that was accepted by hand (`busy.py`) is made twice: the loop's transport takes
+        the place of that one.
+        """
+        if self._transport is not None:
+            unsent = self._transport.unsent
+            self._transport = transport
+            self._write = transport.write
+            if unsent:
+                transport.write(unsent)
+            return
         node = self.node
         peer, local, is_unix = _addresses(transport)
         refusal = node.refusal(is_unix or is_loopback(peer))
         if refusal:
             self._refused = True
-            transport.write(b"-%s\r\n" % refusal.encode())
+            if self._encryption is None:  # a peer that expects TLS cannot read the reason
+                transport.write(b"-%s\r\n" % refusal.encode())
             transport.close()
             return
         self._transport = transport
@@ -109,6 +129,8 @@ class Connection(Outlet):
         stats = self.node.stats
         stats.reads += 1
         stats.input_bytes += len(data)
+        if self._encryption is not None:
+            data = self._decrypted(self._encryption, data)
         if len(data) > _SLICE_BYTES:
             self._feed_slices(data)
         else:
@@ -117,6 +139,24 @@ class Connection(Outlet):
         if parser.buffered() > self.node.settings.client_query_buffer_limit:
             stats.dropped_for_query += 1
             self._abort("query-buffer-limit")
+        if self._encryption is not None and self._encryption.is_ended and not self._ending:
+            self.close()
+
+    def _decrypted(self, encryption: Encryption, data: bytes) -> bytes:
+        """Return what a read says; a peer that does not speak TLS as it must is cut off."""
+        try:
+            data = encryption.decrypt(data)
+        except TlsError as error:
+            self.node.note_dropped(self.session, f"tls-{error}")
+            self.session.closing = True
+            self._ending = True
+            data = b""
+        answer = encryption.take()
+        if answer and self._transport is not None:
+            self._write(answer)
+        if self._ending and self._transport is not None:
+            self._transport.close()
+        return data
 
     def _feed_slices(self, data: bytes) -> None:
         """Run a large read in parts, and stop while the peer does not take the replies.
@@ -188,6 +228,18 @@ class Connection(Outlet):
         if transport is not None:
             transport.abort()
 
+    def is_choked(self) -> bool:
+        """Return whether the peer leaves output unread."""
+        return self._choked
+
+    def flush_now(self) -> None:
+        """Write without waiting for the loop, which would write at the end of its round."""
+        transport = self._transport
+        if transport is not None:
+            transport.set_write_buffer_limits(high=0)
+            self.flush()
+            transport.set_write_buffer_limits()
+
     def unsent_bytes(self) -> int:
         transport = self._transport
         return int(transport.get_write_buffer_size()) if transport is not None else 0
@@ -198,6 +250,9 @@ class Connection(Outlet):
         if transport is None:
             return
         session = self.session
+        if self._encryption is not None:
+            self._flush_encrypted(self._encryption)
+            return
         whole = session.take_whole()
         size: i64 = 0
         if whole is not None:
@@ -210,12 +265,25 @@ class Connection(Outlet):
                 size += len(chunk)
             if chunks:
                 transport.writelines(chunks)
+        self._written(size)
+
+    def _flush_encrypted(self, encryption: Encryption) -> None:
+        data = encryption.encrypt(b"".join(self.session.take_output()))
+        if self._ending and not self.session.is_held():
+            data += encryption.close()
+        if data:
+            self._write(data)
+        self._written(len(data))
+
+    def _written(self, size: i64) -> None:
+        """Count what was written; close if the session is to end."""
+        session = self.session
         session.output_bytes += size
         stats = self.node.stats
         stats.output_bytes += size
         stats.writes += 1
         if self._ending and not session.is_held():
-            transport.close()
+            self._transport.close()
         elif self._choked:
             self.enforce_limits()
 

@@ -48,6 +48,7 @@ class Blocked:
         self.deadline_ms: i64 = deadline_ms
         self.serve = serve
         self.on_timeout = on_timeout
+        self.serves_absent = False  # whether `serve` is called when the key is gone, too
 
 
 @final
@@ -102,6 +103,12 @@ class Context:
         if self.effects is None:
             self.effects = []
         self.effects.append(list(argv))
+
+    def effect_argv(self, argv: list[bytes]) -> None:
+        """As `effect`, with a list that the caller gives away."""
+        if self.effects is None:
+            self.effects = []
+        self.effects.append(argv)
 
     def no_effect(self) -> None:
         """Say that the log shall carry nothing of the request."""

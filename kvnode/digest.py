@@ -15,13 +15,17 @@ from kvnode.datatypes.kinds import type_name
 from kvnode.datatypes.lists import List
 from kvnode.datatypes.sets import Set
 from kvnode.datatypes.sorted_sets import SortedSet
+from kvnode.datatypes.streams import opened
 from kvnode.datatypes.strings import text
 from kvnode.keyspace import NEVER, Dataset, Keyspace
+from kvnode.structures.stream_container import Stream
+from kvnode.structures.stream_cursor import StreamCursor
+from kvnode.structures.stream_ids import LOWEST, text_of
 
 _SIZE: Final = 20
 EMPTY: Final = bytes(_SIZE)
 # Redis's numbers of the types.
-_TYPE_NUMBERS: Final = {b"string": 0, b"list": 1, b"set": 2, b"zset": 3, b"hash": 4}
+_TYPE_NUMBERS: Final = {b"string": 0, b"list": 1, b"set": 2, b"zset": 3, b"hash": 4, b"stream": 6}
 
 
 def _xor(digest: bytes, data: bytes) -> bytes:
@@ -56,11 +60,24 @@ def value_digest(digest: bytes, stored: object, has_deadline: bool, encodings: E
         for i in range(len(members)):
             score = b"%.17g" % scores[i]
             digest = _xor(digest, _mix(_mix(EMPTY, members[i]), score))
+    elif kind == b"stream":
+        digest = _stream_digest(digest, opened(stored))
     else:
         items = Hash.open(stored, encodings).items()
         for i in range(0, len(items), 2):
             digest = _xor(digest, _mix(_mix(EMPTY, items[i]), items[i + 1]))
     return _xor(digest, b"!!expire!!") if has_deadline else digest
+
+
+def _stream_digest(digest: bytes, stream: Stream) -> bytes:
+    cursor = StreamCursor(stream)
+    more = cursor.seek(LOWEST, LOWEST)
+    while more:
+        digest = _mix(digest, text_of(cursor.ms, cursor.seq).replace(b"-", b"."))
+        for word in cursor.items():
+            digest = _mix(digest, word)
+        more = cursor.next()
+    return digest
 
 
 def key_digest(keyspace: Keyspace, key: bytes, encodings: Encodings) -> bytes:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from kvnode.command import (
+    ALLOW_BUSY,
     DENYOOM,
     FAST,
     LOADING,
@@ -22,15 +23,20 @@ from kvnode.command import (
     NO_AUTH,
     NO_MULTI,
     READONLY,
+    SKIP_MONITOR,
     WRITE,
     Command,
 )
 from kvnode.context import Blocked, Context
 from kvnode.monitor import feed_monitors
 from kvnode.session import (
+    HEARS,
+    NO_TOUCH,
     REPLY_SKIP,
     REPLY_SKIPPED,
+    RESTRICTED,
     SUBSCRIBER,
+    TRACKING,
     UNAUTHENTICATED,
     Session,
 )
@@ -46,8 +52,10 @@ if TYPE_CHECKING:
 MONITORED: Final = 1 << 0
 PAUSED_WRITES: Final = 1 << 1
 PAUSED_ALL: Final = 1 << 2
-MEMORY_LIMITED: Final = 1 << 3
+MEMORY_LIMITED: Final = 1 << 3  # more memory is in use than maxmemory
 IS_LOADING: Final = 1 << 4
+IS_BUSY: Final = 1 << 5  # a script runs for longer than busy-reply-threshold
+TRACKS_TOO_MANY: Final = 1 << 7  # the table of tracked keys is over its limit
 
 _ALLOWED_IN_SUBSCRIBER_MODE: Final = frozenset(
     (
@@ -96,6 +104,8 @@ class Dispatcher:
         self.latency_from = 0.0  # seconds; 0 when the monitor is off
         self.histograms = True
         self._running_unblocked = False
+        # The effects of the EXEC or script that runs; None while neither does.
+        self.unit: list[tuple[int, list[bytes]]] | None = None
 
     def serve(self, session: Session) -> None:
         """Run every request that is complete in the session's parser."""
@@ -164,7 +174,7 @@ class Dispatcher:
             if self.histograms:
                 record_duration(command, seconds)
             if seconds >= self.slow_from or self.latency_from > 0.0:
-                self._note_slow(session, command, argv, begin, seconds)
+                self.note_slow(session, command, argv, begin, seconds)
             self.stats.commands += 1
             if dataset.heard:
                 self.after_heard()
@@ -176,15 +186,31 @@ class Dispatcher:
     def _call_gated(self, session: Session, command: Command, argv: list[bytes]) -> Reply:
         """Run an admitted request that is out of the ordinary and write its reply, if it is due."""
         self._take_skip(session)
+        node = self.node
+        if session.gate & TRACKING:
+            node.tracking.begin(session)
+        if session.gate & (HEARS | NO_TOUCH):
+            self._prepare(session, command, argv)
         reply = self.call(command, argv)
         if not isinstance(reply, Blocked):
             if not session.is_muted():
                 session.writer.write(reply)
             session.gate &= ~REPLY_SKIPPED
             reply = NO_REPLY
+        self.dataset.touches = True
+        if session.gate & HEARS:
+            node.notifications.end()
+        if node.tracking.is_calling(session):
+            node.tracking.end(session, command, argv)
         if self.gate & MONITORED:
             feed_monitors(self.node.monitors, session, command, argv, self.clock.now())
         return reply
+
+    def _prepare(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        """Say how a request's messages stand to its reply, and whether it uses its keys."""
+        if session.gate & HEARS:
+            self.node.notifications.begin(command, argv)
+        self.dataset.touches = not session.gate & NO_TOUCH or command.full_name == b"touch"
 
     def call(self, command: Command, argv: list[bytes]) -> Reply:
         """Run one handler; an error becomes a value."""
@@ -196,7 +222,8 @@ class Dispatcher:
     def _failed(self, command: Command, error: ReplyError) -> Reply:
         """Count a handler's error. What it may have recorded as changed stays recorded."""
         command.failed += 1
-        self.stats.count_error(error.message)
+        if not error.was_counted:
+            self.stats.count_error(error.message)
         return ErrorReply(error.message)
 
     def _look_up(self, session: Session, argv: list[bytes]) -> Command | None:
@@ -249,40 +276,51 @@ class Dispatcher:
             self.node.watching.discard(session)
         self.stats.count_error(message)
         self._answer(session, ErrorReply(message))
+        if session.gate & TRACKING:
+            self.node.tracking.forget_caching(session, command)
 
     def _admit(self, session: Session, command: Command, argv: list[bytes]) -> bool:
         """Decide about a request that is out of the ordinary; False when it is dealt with."""
-        message = self._refusal(session, command)
+        message = self._refusal(session, command, argv)
         if message:
             self._reject(session, command, message)
             return False
-        if self.gate & (PAUSED_WRITES | PAUSED_ALL) and self._pauses(session, command):
+        if self.gate & TRACKS_TOO_MANY:
+            self.node.tracking.make_room()
+        if self.gate & (PAUSED_WRITES | PAUSED_ALL) and self._pauses(session, command, argv):
             self.node.pause.park(session, argv)
             return False
         transaction = session.transaction
         if transaction is not None and command.full_name not in _NOT_QUEUED:
             if not (transaction.failed or session.watch_broken):
-                transaction.add(command, argv)
+                transaction.add(command, argv, self._flags(command, argv))
             self._answer(session, QUEUED)
             return False
         return True
 
-    def _refusal(self, session: Session, command: Command) -> str:
+    def _refusal(self, session: Session, command: Command, argv: list[bytes]) -> str:
         """Return why a request may not run in the state of its session or of the node, or ""."""
         gate = session.gate
-        flags = command.flags
+        flags = self._flags(command, argv)
         if gate & UNAUTHENTICATED and not flags & NO_AUTH:
             return errors.NO_AUTH
         transaction = session.transaction
+        if transaction is not None and flags & NO_MULTI:
+            return errors.NOT_IN_MULTI
+        if gate & RESTRICTED:
+            denial = self.node.acl.refusal(session, command, argv)
+            if denial:
+                return denial
         if transaction is not None:
-            if flags & NO_MULTI:
-                return errors.NOT_IN_MULTI
             if command.full_name == b"exec":
                 flags |= transaction.flags & DENYOOM
             elif command.full_name not in _ENDS_TRANSACTION:
                 flags |= DENYOOM  # a queue takes memory, whatever is in it
-        if self.gate & MEMORY_LIMITED and flags & DENYOOM and self.node.is_out_of_memory():
-            return errors.OUT_OF_MEMORY
+        if self.gate & MEMORY_LIMITED:
+            has_room = self.node.eviction.make_room()
+            self.ctx.enter(session, session.keyspace)  # who waited for an evicted key was asked
+            if not has_room and flags & DENYOOM:
+                return errors.OUT_OF_MEMORY
         if gate & SUBSCRIBER and command.full_name not in _ALLOWED_IN_SUBSCRIBER_MODE:
             return (
                 f"ERR Can't execute '{command.full_name.decode()}': only (P|S)SUBSCRIBE / "
@@ -290,13 +328,21 @@ class Dispatcher:
             )
         if self.gate & IS_LOADING and not flags & LOADING:
             return errors.LOADING
+        if self.gate & IS_BUSY and not flags & ALLOW_BUSY:
+            return self.node.scripting.busy_error()
         if session.monitor and flags & (READONLY | WRITE | MAY_REPLICATE):
             return errors.MONITOR_READS_NOTHING
         return ""
 
-    def _pauses(self, session: Session, command: Command) -> bool:
+    def _flags(self, command: Command, argv: list[bytes]) -> i64:
+        """Return a command's flags, a script's own in place of EVAL's where it declares them."""
+        if command.flags & SKIP_MONITOR:
+            return self.node.scripting.admission_flags(command, argv)
+        return command.flags
+
+    def _pauses(self, session: Session, command: Command, argv: list[bytes]) -> bool:
         """Return whether CLIENT PAUSE stops this command."""
-        flags = command.flags
+        flags = self._flags(command, argv)
         if command.full_name == b"exec" and session.transaction is not None:
             flags |= session.transaction.flags
         return bool(self.gate & PAUSED_ALL or flags & (WRITE | MAY_REPLICATE))
@@ -321,48 +367,90 @@ class Dispatcher:
         transaction = session.transaction
         assert transaction is not None
         ctx = self.ctx
-        entries: list[tuple[int, list[bytes]]] = []
+        self.open_unit()
         if not session.is_muted():
             session.writer.array(len(transaction.queued))
         ctx.may_block = False
+        denies = False
         for command, argv in transaction.queued:
             is_ended = session.closing
             database = session.keyspace.index
             begin = self.clock.now()
             ctx.enter(session, session.keyspace)
+            denies = bool(session.gate & RESTRICTED) and self._deny_queued(session, command, argv)
+            if denies:
+                continue
+            if session.gate & (HEARS | NO_TOUCH):
+                self._prepare(session, command, argv)
             reply = self.call(command, argv)
             seconds = self.clock.now() - begin
             if not (is_ended or session.is_muted()):
                 session.writer.write(reply)
+            if session.gate & HEARS:
+                self.node.notifications.end()
+            if session.gate & TRACKING:
+                self.node.tracking.remember(session, command, argv)
             command.calls += 1
             command.seconds += seconds
             self.stats.commands += 1
             if self.histograms:
                 record_duration(command, seconds)
             if seconds >= self.slow_from or self.latency_from > 0.0:
-                self._note_slow(session, command, argv, begin, seconds)
+                self.note_slow(session, command, argv, begin, seconds)
             if self.gate & MONITORED:
                 feed_monitors(self.node.monitors, session, command, argv, begin + seconds)
-            self._take_effects(database, argv, entries)
+            self.add_to_unit(database, argv)
         ctx.may_block = True
-        if entries and self.log is not None:
-            self.log.append_transaction(entries)
+        self.close_unit()
+        if denies and session.last_command is not None:
+            session.last_command.failed += 1  # Redis counts the last denial as EXEC's own failure
         return NO_REPLY
 
-    def _take_effects(
-        self, database: int, argv: list[bytes], entries: list[tuple[int, list[bytes]]]
-    ) -> None:
-        """Move the effects of one command of a transaction into its block."""
+    def _deny_queued(self, session: Session, command: Command, argv: list[bytes]) -> bool:
+        """Answer a queued command that its user has lost the right to; return whether it has."""
+        message = self.node.acl.queued_refusal(session, command, argv)
+        if not message:
+            return False
+        self.stats.count_error(message)
+        if not (session.closing or session.is_muted()):
+            session.writer.write(ErrorReply(message))
+        return True
+
+    def open_unit(self) -> bool:
+        """Gather effects from now on, to be logged together; return False if somebody does so."""
+        if self.unit is not None:
+            return False
+        self.unit = []
+        return True
+
+    def close_unit(self) -> None:
+        """Log the gathered effects as one unit."""
+        entries = self.unit
+        self.unit = None
+        if entries and self.log is not None:
+            self.log.append_transaction(entries)
+
+    def add_to_unit(self, database: int, argv: list[bytes], is_logged: bool = True) -> None:
+        """Move the effects of one command into the open unit.
+
+        Without `is_logged` only those that are the node's own: what has expired or was evicted.
+        """
         dataset = self.dataset
-        for index, key in dataset.own_effects:
-            entries.append((index, [b"DEL", key]))
-        if dataset.changes:
-            effects = self.ctx.effects
-            for effect in [argv] if effects is None else effects:
-                entries.append((database, effect))
-        dataset.own_effects = []
+        if self.log is not None:
+            entries = self.unit
+            assert entries is not None
+            for index, key in dataset.own_effects:
+                entries.append((index, [b"DEL", key]))
+            if dataset.changes and is_logged:
+                effects = self.ctx.effects
+                for effect in [argv] if effects is None else effects:
+                    entries.append((database, effect))
+        if dataset.own_effects:
+            dataset.own_effects = []
         dataset.changes = 0
         self.ctx.effects = None
+        if dataset.memory > dataset.memory_limit:
+            self.gate |= MEMORY_LIMITED
 
     def _after_change(self, database: i64, argv: list[bytes]) -> None:
         """Hand the effects of one command to the log and begin a new record."""
@@ -382,6 +470,8 @@ class Dispatcher:
             dataset.own_effects = []
         dataset.changes = 0
         ctx.effects = None
+        if dataset.memory > dataset.memory_limit:
+            self.gate |= MEMORY_LIMITED
 
     def settle(self, session: Session) -> None:
         """Log what a blocked session's retry changed; it named its effects itself."""
@@ -389,7 +479,7 @@ class Dispatcher:
             self._after_change(session.keyspace.index, [])
 
     def settle_expired(self) -> None:
-        """Log the keys that the expiry cycle dropped and tell who listens."""
+        """Log the keys that the expiry cycle or eviction dropped and tell who listens."""
         if self.dataset.own_effects:
             self._after_change(0, [])
         if self.dataset.heard:
@@ -404,9 +494,13 @@ class Dispatcher:
             self.node.watching.touch(heard)
             self.node.blocking.signal(heard)
             self.node.blocking.serve_ready()
+        self.node.tracking.leave()
 
     def run_unblocked(self) -> None:
-        """Let sessions go on that were served while another one's command ran."""
+        """Let sessions go on that were served while another one's command ran.
+
+        What is told in batches, once for each read, goes out behind it.
+        """
         unblocked = self.node.blocking.unblocked
         while unblocked and not self._running_unblocked:
             self._running_unblocked = True
@@ -416,12 +510,18 @@ class Dispatcher:
                     session.run()
             finally:
                 self._running_unblocked = False
+        if self.node.tracking.has_broadcasts and not self._running_unblocked:
+            self.node.tracking.broadcast()
 
     def abandon(self) -> None:
         """Forget a command that failed by a bug of ours: its record must not become another's."""
         self.dataset.changes = 0
+        self.unit = None
         self.ctx.effects = None
         self.ctx.may_block = True
+        self.dataset.touches = True
+        self.node.tracking.abandon()
+        self.node.notifications.end()
 
     def protocol_error(self, session: Session, error: ProtocolError) -> None:
         """Tell a peer that it broke the protocol and end the connection."""
@@ -431,9 +531,10 @@ class Dispatcher:
             self.stats.count_error("ERR")
         session.finish()
 
-    def _note_slow(
+    def note_slow(
         self, session: Session, command: Command, argv: list[bytes], begin: float, seconds: float
     ) -> None:
+        """Note a command in the slow log and with the latency monitor, if it took long."""
         if seconds >= self.slow_from:
             self.node.slowlog.note(session, command, argv, begin, seconds)
         if self.latency_from > 0.0 and seconds >= self.latency_from:

@@ -26,6 +26,8 @@ NO_DEADLINE: Final = -1
 _STALE_MIN: Final = 1024
 _ROWS_PER_STEP: Final = 8
 _BUCKETS_PER_STEP: Final = 4
+_ENTRY_BYTES: Final = 9  # of a list that grows by an eighth
+_BUCKET_BYTES: Final = 200  # an entry of the dict, the list, the second
 
 
 @final
@@ -146,6 +148,13 @@ class Expiry(IndexTable):
             seen += 1
             index += step
         return total // seen
+
+    def table_bytes(self) -> i64:
+        """Return what the table and its buckets take beside the keys."""
+        entries = self._entries + len(self._soon)
+        buckets: i64 = len(self._buckets) + len(self._old_buckets)
+        columns = super().table_bytes() + 8 * self.count()
+        return columns + _ENTRY_BYTES * entries + _BUCKET_BYTES * buckets
 
     def _gather(self, buckets: SortedDict[int, list[bytes]], current: i64, limit: i64) -> i64:
         """Order the buckets up to the current second by deadline; return the entries looked at."""

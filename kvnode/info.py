@@ -18,7 +18,7 @@ from mypy_extensions import i64
 
 from kvnode import __version__
 from kvnode.command import Command
-from kvnode.memory import DEADLINE_BYTES, ENTRY_BYTES, resident_bytes
+from kvnode.memory import ACCESS_BYTES, DEADLINE_BYTES, ENTRY_BYTES, resident_bytes
 from kvnode.stats import percentile_us
 
 if TYPE_CHECKING:
@@ -69,11 +69,13 @@ class MemoryFigures:
             if session.blocked is not None and session.blocked.deadline_ms:
                 self.waiting_with_deadline += 1
         self.keys = int(node.dataset.key_count())
-        tables = 0
+        tables = int(node.dataset.excess())
         for database in node.dataset.databases:
             tables += main_overhead(int(database.count))
             tables += expires_overhead(int(database.expiry.count()))
-        self.overhead = self.startup + tables
+            if database.access is not None:
+                tables += int(database.access.count()) * ACCESS_BYTES
+        self.overhead = self.startup + tables + int(node.client_memory.total)
         self.dataset = max(self.used - self.overhead, 0)
 
     def dataset_percent(self) -> float:
@@ -141,7 +143,7 @@ def _clients(node: Node, now: float) -> list[str]:
         f"client_recent_max_input_buffer:{figures.input_max}",
         f"client_recent_max_output_buffer:{figures.output_max}",
         f"blocked_clients:{node.blocking.count}",
-        "tracking_clients:0",
+        f"tracking_clients:{node.tracking.sessions}",
         f"clients_in_timeout_table:{figures.waiting_with_deadline}",
     ]
 
@@ -154,6 +156,11 @@ def _memory(node: Node, now: float) -> list[str]:
     gap = figures.resident - figures.used
     rss_ratio = f"{figures.fragmentation():.2f}"
     freeing = node.dataset.freeing
+    scripting = node.scripting
+    lua = scripting.eval_engine.memory()
+    lua_functions = scripting.function_engine.memory()
+    scripts = scripting.scripts.memory
+    functions = scripting.functions.memory()
     return [
         f"used_memory:{figures.used}",
         f"used_memory_human:{human(figures.used)}",
@@ -171,19 +178,19 @@ def _memory(node: Node, now: float) -> list[str]:
         f"allocator_resident:{figures.resident}",
         f"total_system_memory:{total}",
         f"total_system_memory_human:{human(total)}",
-        "used_memory_lua:0",
-        "used_memory_vm_eval:0",
-        "used_memory_lua_human:0B",
-        "used_memory_scripts_eval:0",
-        "number_of_cached_scripts:0",
-        "number_of_functions:0",
-        "number_of_libraries:0",
-        "used_memory_vm_functions:0",
-        "used_memory_vm_total:0",
-        "used_memory_vm_total_human:0B",
-        "used_memory_functions:0",
-        "used_memory_scripts:0",
-        "used_memory_scripts_human:0B",
+        f"used_memory_lua:{lua}",
+        f"used_memory_vm_eval:{lua}",
+        f"used_memory_lua_human:{human(lua)}",
+        f"used_memory_scripts_eval:{scripts}",
+        f"number_of_cached_scripts:{len(scripting.scripts)}",
+        f"number_of_functions:{scripting.functions.function_count()}",
+        f"number_of_libraries:{len(scripting.functions.libraries())}",
+        f"used_memory_vm_functions:{lua_functions}",
+        f"used_memory_vm_total:{lua + lua_functions}",
+        f"used_memory_vm_total_human:{human(lua + lua_functions)}",
+        f"used_memory_functions:{functions}",
+        f"used_memory_scripts:{scripts + functions}",
+        f"used_memory_scripts_human:{human(scripts + functions)}",
         f"maxmemory:{limit}",
         f"maxmemory_human:{human(limit)}",
         f"maxmemory_policy:{node.settings.maxmemory_policy}",
@@ -247,6 +254,8 @@ def _persistence(node: Node, now: float) -> list[str]:
 def _stats(node: Node, now: float) -> list[str]:
     stats = node.stats
     dataset = node.dataset
+    eviction = node.eviction
+    exceeded = eviction.exceeded_now()
     input_kib = stats.input_rate.per_second() / _KIB
     output_kib = stats.output_rate.per_second() / _KIB
     return [
@@ -271,8 +280,8 @@ def _stats(node: Node, now: float) -> list[str]:
         f"expire_cycle_cpu_milliseconds:{int(stats.expire_seconds * 1000.0)}",
         f"evicted_keys:{stats.evicted_keys}",
         f"evicted_clients:{stats.evicted_clients}",
-        "total_eviction_exceeded_time:0",
-        "current_eviction_exceeded_time:0",
+        f"total_eviction_exceeded_time:{int((eviction.exceeded_seconds + exceeded) * 1000.0)}",
+        f"current_eviction_exceeded_time:{int(exceeded * 1000.0)}",
         f"keyspace_hits:{dataset.hits}",
         f"keyspace_misses:{dataset.misses}",
         f"pubsub_channels:{len(node.pubsub.channels)}",
@@ -288,9 +297,9 @@ def _stats(node: Node, now: float) -> list[str]:
         "active_defrag_key_misses:0",
         "total_active_defrag_time:0",
         "current_active_defrag_time:0",
-        "tracking_total_keys:0",
-        "tracking_total_items:0",
-        "tracking_total_prefixes:0",
+        f"tracking_total_keys:{node.tracking.keys}",
+        f"tracking_total_items:{node.tracking.items}",
+        f"tracking_total_prefixes:{node.tracking.prefix_count()}",
         f"unexpected_error_replies:{stats.unexpected_errors}",
         f"total_error_replies:{stats.error_replies}",
         f"dump_payload_sanitizations:{stats.dump_errors}",
@@ -422,3 +431,14 @@ def render(node: Node, wanted: list[str], now: float) -> bytes:
         if every or name in names or (usual and is_usual):
             parts.append("\r\n".join([f"# {title}", *lines(node, now)]) + "\r\n")
     return "\r\n".join(parts).encode("utf-8", "surrogateescape")
+
+
+def fields(node: Node, now: float) -> list[tuple[str, str]]:
+    """Return the fields of all sections but those that have a line for each command or database."""
+    found: list[tuple[str, str]] = []
+    for name, _, is_usual, lines in SECTIONS:
+        if is_usual and name not in ("errorstats", "keyspace"):
+            for line in lines(node, now):
+                field, _, value = line.partition(":")
+                found.append((field, value))
+    return found

@@ -19,14 +19,23 @@ from typing import Final, final
 from librt.random import Random
 from mypy_extensions import i64, mypyc_attr
 
+from kvnode.access import NO_CLOCK, NOTHING, Access, AccessBuild, AccessRules
 from kvnode.expiry import Expiry
 from kvnode.lazyfree import SLICED_FROM, LazyFree
-from kvnode.memory import DEADLINE_BYTES, accounted_size, key_size, value_size
+from kvnode.memory import (
+    ACCESS_BYTES,
+    DEADLINE_BYTES,
+    TableExcess,
+    accounted_size,
+    key_size,
+    value_size,
+)
 from kvnode.structures.container import Container
 from kvnode.structures.dealt_keys import Walks
 from kvprotocol.slots import SLOT_COUNT, key_slot
 
 NEVER: Final = -1
+NO_LIMIT: Final = 1 << 62
 _RANDOM_TRIES: Final = 100
 
 
@@ -38,28 +47,50 @@ class BeforeChange:
         """Keep what is needed of `stored`: a reference to bytes, a copy of a container."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ChangeListener:
+    """Who is told of each change at once, not only when its command is over."""
+
+    def on_change(self, index: int, key: bytes, event: bytes) -> None:
+        """Take the name of what happened to a key of a database."""
+
+    def on_sight(self, index: int, key: bytes, event: bytes) -> None:
+        """Take what is not a change: `new` before a key is added, `keymiss` of a read in vain."""
+
+
 @final
 class Dataset:
     """All databases of a node, with what they share.
 
-    `memory` is the accounted size in bytes of keys, values and deadlines. `changes` counts what the
-    current command changed; `heard` lists it as (database, key, event) while somebody `listening`
-    needs it; the events `flushdb` and `swapdb` stand for all keys of a database. `own_effects` are
-    the DELs of expiry and eviction that go before a command's effect.
+    `memory` is the accounted size in bytes of keys, values, deadlines and access clocks; above
+    `memory_limit` the node makes room before the next command. While `touches` is False accesses
+    leave the clocks alone, for CLIENT NO-TOUCH.
+
+    `changes` counts what the current command changed; `heard` lists it as (database, key, event)
+    while somebody `listening` needs it; the events `flushdb` and `swapdb` stand for all keys of a
+    database. `listeners` are told of each change while it happens, and of new keys and misses
+    where those flags are set.
+    `own_effects` are the DELs of expiry and eviction that go before a command's effect.
     """
 
     def __init__(self, count: int) -> None:
         self.memory: i64 = 0
+        self.memory_limit: i64 = NO_LIMIT
         self.now_ms: i64 = 0
         self.changes: i64 = 0
         self.dirty: i64 = 0
         self.listening = False
         self.heard: list[tuple[int, bytes, bytes]] = []
+        self.listeners: list[ChangeListener] = []
+        self.tells_new = False
+        self.tells_misses = False
         self.own_effects: list[tuple[int, bytes]] = []
         self.expires_keys = True  # False on a follower: it waits for its leader's DEL
         self.hits: i64 = 0
         self.misses: i64 = 0
         self.expired: i64 = 0
+        self.access_rules = AccessRules()
+        self.touches = True
         self.snapshot: BeforeChange | None = None
         self.freeing = LazyFree()
         # Whether large values are freed in slices when they expire, and when a command replaces
@@ -86,10 +117,37 @@ class Dataset:
         a.expiry, b.expiry = b.expiry, a.expiry
         a.count, b.count = b.count, a.count
         a.expiring, b.expiring = b.expiring, a.expiring
+        a.access, b.access = b.access, a.access
+        a.access_build, b.access_build = b.access_build, a.access_build
+        a.ageing, b.ageing = b.ageing, a.ageing
         a.memory, b.memory = b.memory, a.memory
+        a.excess, b.excess = b.excess, a.excess
         if self.listening:
             self.heard.append((int(first), b"", b"swapdb"))
             self.heard.append((int(second), b"", b"swapdb"))
+
+    def tell(self, index: int, key: bytes, event: bytes) -> None:
+        """Hand a change to who listens; called only while somebody is `listening`."""
+        for listener in self.listeners:
+            listener.on_change(index, key, event)
+        self.heard.append((index, key, event))
+
+    def tell_sight(self, index: int, key: bytes, event: bytes) -> None:
+        """Hand on that a key was added or looked for in vain."""
+        for listener in self.listeners:
+            listener.on_sight(index, key, event)
+
+    def excess(self) -> i64:
+        """Return what the tables take beyond what `memory` counts, as last measured."""
+        total: i64 = 0
+        for database in self.databases:
+            total += database.excess.total
+        return total
+
+    def wake(self, index: int, key: bytes) -> None:
+        """Have the sessions that wait for a key served, though its value did not change."""
+        if self.listening:
+            self.heard.append((index, key, b""))
 
     def release(self, stored: object, lazily: bool) -> None:
         """Let go of a value that is no longer in any database."""
@@ -121,7 +179,12 @@ class Keyspace:
         self.count: i64 = 0
         self.memory: i64 = 0
         self.expiry = Expiry()
-        self.expiring = False  # whether any key has a deadline: one attribute for the hot path
+        self.expiring = False  # whether any key has a deadline
+        self.access: Access | None = None
+        self.access_build: AccessBuild | None = None
+        # Whether any key has a deadline or a clock: one attribute for the hot path.
+        self.ageing = False
+        self.excess = TableExcess()
         # What `for_write` gave out last, so that `store` need not look it up again.
         self._opened: bytes | None = None
         self._opened_group: i64 = 0
@@ -131,16 +194,33 @@ class Keyspace:
         """Return the stored form for a reading command, None where the key is not there."""
         stored = self.groups[key_slot(key) >> GROUP_SHIFT].get(key)
         dataset = self.dataset
-        if stored is not None and self.expiring and self._expire_if_due(key):
+        if stored is not None and self.ageing and self._has_aged(key, False):
             stored = None
         if stored is None:
             dataset.misses += 1
+            if dataset.tells_misses:
+                dataset.tell_sight(self.index, key, b"keymiss")
         else:
             dataset.hits += 1
         return stored
 
+    def inspect(self, key: bytes, silently: bool = False) -> object | None:
+        """Return the stored form for a command that only asks about the key: no use is noted.
+
+        `silently` means that a miss is counted, but not told of.
+        """
+        dataset = self.dataset
+        touches = dataset.touches
+        tells_misses = dataset.tells_misses
+        dataset.touches = False
+        dataset.tells_misses = tells_misses and not silently
+        stored = self.read(key)
+        dataset.touches = touches
+        dataset.tells_misses = tells_misses
+        return stored
+
     def peek(self, key: bytes) -> object | None:
-        """Return the stored form without counting a hit or a miss."""
+        """Return the stored form without counting a hit, a miss or a use of the key."""
         stored = self.groups[key_slot(key) >> GROUP_SHIFT].get(key)
         if stored is not None and self.expiring and self._expire_if_due(key):
             return None
@@ -154,7 +234,7 @@ class Keyspace:
         group = key_slot(key) >> GROUP_SHIFT
         stored = self.groups[group].get(key)
         if stored is not None:
-            if self.expiring and self._expire_if_due(key, True):
+            if self.ageing and self._has_aged(key, True):
                 stored = None
             elif self.dataset.snapshot is not None:
                 self.dataset.snapshot.before_change(self, key, stored)
@@ -170,8 +250,9 @@ class Keyspace:
     def put(self, key: bytes, stored: object) -> None:
         """Set the key, whatever it held; its deadline is dropped."""
         self._opened = None
-        if self.expiring and not self._expire_if_due(key, True) and self.expiry.drop(key):
-            self._deadline_dropped()
+        if self.ageing and not self._has_aged(key, True) and self.expiring:
+            if self.expiry.drop(key):
+                self._deadline_dropped()
         group = key_slot(key) >> GROUP_SHIFT
         keys = self.groups[group]
         old = keys.get(key)
@@ -181,7 +262,11 @@ class Keyspace:
                 keys = {}
                 self.groups[group] = keys
             self.count += 1
+            if self.dataset.tells_new:
+                self.dataset.tell_sight(self.index, key, b"new")
             size += key_size(key)
+            if self.ageing:
+                self._enter(key)
         else:
             snapshot = self.dataset.snapshot
             if snapshot is not None:
@@ -214,8 +299,12 @@ class Keyspace:
                 keys = {}
                 self.groups[group] = keys
             self.count += 1
+            if self.dataset.tells_new:
+                self.dataset.tell_sight(self.index, key, b"new")
             keys[key] = stored
             size = key_size(key)
+            if self.ageing:
+                self._enter(key)
         elif old is not stored:
             keys[key] = stored
             size = -accounted_size(old)
@@ -252,8 +341,8 @@ class Keyspace:
         size = key_size(key) + accounted_size(stored)
         self.memory -= size
         dataset.memory -= size
-        if self.expiring and self.expiry.drop(key):
-            self._deadline_dropped()
+        if self.ageing:
+            self._forget(key)
         if release:
             dataset.release(stored, lazily)
         return stored
@@ -273,7 +362,19 @@ class Keyspace:
         dataset.changes += 1
         dataset.dirty += times
         if dataset.listening:
-            dataset.heard.append((self.index, key, event))
+            dataset.tell(self.index, key, event)
+
+    def noted(self, key: bytes, event: bytes, times: i64 = 1) -> None:
+        """Record a change beside the value itself, such as one of a stream's groups.
+
+        It is logged, and published if it has an event, but watchers and client-side caches do not
+        hear of it.
+        """
+        dataset = self.dataset
+        dataset.changes += 1
+        dataset.dirty += times
+        if event and dataset.listening:
+            dataset.tell_sight(self.index, key, event)
 
     def deadline(self, key: bytes) -> i64:
         """Return the key's deadline in ms since the epoch, NEVER without one."""
@@ -285,6 +386,7 @@ class Keyspace:
         self.expiry.put(key, deadline_ms)
         if self.expiry.count() != before:
             self.expiring = True
+            self.ageing = True
             self.memory += DEADLINE_BYTES
             self.dataset.memory += DEADLINE_BYTES
 
@@ -308,6 +410,8 @@ class Keyspace:
         if lazily:
             dataset.freeing.groups(self.groups)
             dataset.freeing.value(self.expiry)
+            if self.access is not None:
+                dataset.freeing.value(self.access)
         dataset.walks.forget(self.index)
         dataset.memory -= self.memory
         self.memory = 0
@@ -315,7 +419,33 @@ class Keyspace:
         self.groups = [_NO_KEYS] * GROUP_COUNT
         self.expiry = Expiry()
         self.expiring = False
+        if self.access is not None:
+            self.access = Access(dataset.access_rules)
+        self.access_build = None
+        self.ageing = self.access is not None
+        self.excess = TableExcess()
         return count
+
+    def evict(self, key: bytes, lazily: bool) -> bool:
+        """Drop a key to make room; return whether it was there."""
+        stored = self.take(key)
+        if stored is None:
+            return False
+        dataset = self.dataset
+        dataset.own_effects.append((self.index, key))
+        if dataset.listening:
+            dataset.tell(self.index, key, b"evicted")
+        dataset.release(stored, lazily)
+        return True
+
+    def clock(self, key: bytes) -> i64:
+        """Return the access clock of a key, NO_CLOCK where none is kept."""
+        return self.access.clock(key) if self.access is not None else NO_CLOCK
+
+    def set_clock(self, key: bytes, clock: i64) -> None:
+        """Give a key the clock that it had elsewhere: under another name, in another node."""
+        if self.access is not None:
+            self.access.set_clock(key, clock)
 
     def expire_cycle(self, limit: i64) -> i64:
         """Drop keys that are due, looking at about `limit` entries; return how many there were."""
@@ -358,6 +488,33 @@ class Keyspace:
         self.memory -= DEADLINE_BYTES
         self.dataset.memory -= DEADLINE_BYTES
         self.expiring = self.expiry.count() > 0
+        self.ageing = self.expiring or self.access is not None
+
+    def _has_aged(self, key: bytes, writes: bool) -> bool:
+        """Drop the key if its deadline has passed, else note its use.
+
+        Return whether it must be taken as absent.
+        """
+        if self.expiring and self._expire_if_due(key, writes):
+            return True
+        if self.access is not None and self.dataset.touches:
+            self.access.touch(key, self.dataset.now_ms)
+        return False
+
+    def _enter(self, key: bytes) -> None:
+        """Give a new key its clock."""
+        if self.access is not None:
+            self.access.enter(key, self.dataset.now_ms)
+            self.memory += ACCESS_BYTES
+            self.dataset.memory += ACCESS_BYTES
+
+    def _forget(self, key: bytes) -> None:
+        """Drop the deadline and the clock of a key that is gone."""
+        if self.access is not None and self.access.drop(key):
+            self.memory -= ACCESS_BYTES
+            self.dataset.memory -= ACCESS_BYTES
+        if self.expiring and self.expiry.drop(key):
+            self._deadline_dropped()
 
     def _expire_if_due(self, key: bytes, writes: bool = False) -> bool:
         """Drop the key if its deadline has passed; return whether it must be taken as absent.
@@ -381,12 +538,11 @@ class Keyspace:
         size = key_size(key) + accounted_size(stored)
         self.memory -= size
         dataset.memory -= size
-        self.expiry.drop(key)
-        self._deadline_dropped()
+        self._forget(key)
         dataset.expired += 1
         dataset.own_effects.append((self.index, key))
         if dataset.listening:
-            dataset.heard.append((self.index, key, b"expired"))
+            dataset.tell(self.index, key, b"expired")
         dataset.release(stored, dataset.lazyfree_lazy_expire)
         return True
 
@@ -416,8 +572,24 @@ class Keyspace:
             keys = self.groups[key_slot(key) >> GROUP_SHIFT]
             assert key in keys, f"{key!r} has a deadline and no value"
         assert self.expiring == (self.expiry.count() > 0)
-        memory += self.expiry.count() * DEADLINE_BYTES
+        assert self.ageing == (self.expiring or self.access is not None)
+        memory += self.expiry.count() * DEADLINE_BYTES + self._check_access()
         assert memory == self.memory, f"db{self.index}: accounted {self.memory}, found {memory}"
+
+    def _check_access(self) -> i64:
+        """Assert that each key has a clock where clocks are kept; return what they take."""
+        access = self.access
+        kept = self.dataset.access_rules.purpose != NOTHING
+        assert kept == (access is not None), f"db{self.index}: the access table does not fit"
+        if access is None:
+            assert self.access_build is None
+            return 0
+        access.check()
+        for key in access.members:
+            assert key in self.groups[key_slot(key) >> GROUP_SHIFT], f"{key!r} has a clock alone"
+        if self.access_build is None:
+            assert access.count() == self.count, f"db{self.index}: keys without a clock"
+        return access.count() * ACCESS_BYTES
 
 
 def _nth_key(keys: dict[bytes, object], position: i64) -> bytes:

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Final, final
 
 _SAMPLES_MAX: Final = 160
-_LEVELS: Final = " .:-=+*#%@"
+_LEVELS: Final = "_o#"  # within one row
 _ROWS: Final = 4
 _COLUMNS_MAX: Final = 80
 _AGES: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
@@ -50,26 +50,46 @@ def _age(seconds: int) -> str:
 
 
 def graph(name: str, event: LatencyEvent, now: int) -> str:
-    """Return a bar chart of an event's samples, oldest first, with each sample's age below it."""
-    samples = list(event.samples)[-_COLUMNS_MAX:]
+    """Return bar charts of an event's samples, oldest first, with each sample's age below it.
+
+    All charts of 80 samples have one scale: twelve steps from the lowest sample to the highest.
+    """
+    samples = list(event.samples)
     low = min([milliseconds for _, milliseconds in samples])
     high = max([milliseconds for _, milliseconds in samples])
-    lines = [
-        f"{name} - high {high} ms, low {low} ms (all time high {event.max_ms} ms)",
-        "-" * _COLUMNS_MAX,
-    ]
-    steps = _ROWS * (len(_LEVELS) - 1)
+    head = (
+        f"{name} - high {high} ms, low {low} ms (all time high {event.max_ms} ms)\n"
+        f"{'-' * _COLUMNS_MAX}\n"
+    )
+    steps = _ROWS * len(_LEVELS)
     span = max(high - low, 1)
-    heights = [1 + (steps - 1) * (milliseconds - low) // span for _, milliseconds in samples]
+    charts: list[str] = []
+    for first in range(0, len(samples), _COLUMNS_MAX):
+        part = samples[first : first + _COLUMNS_MAX]
+        heights = [min((ms - low) * steps // span, steps - 1) for _, ms in part]
+        ages = [_age(max(now - second, 0)) for second, _ in part]
+        charts.append("".join([line + "\n" for line in _bars(heights) + _below(ages)]))
+    return head + "\n".join(charts)
+
+
+def _bars(heights: list[int]) -> list[str]:
+    """Return the rows of a chart, the highest first."""
+    lines: list[str] = []
     for row in range(_ROWS - 1, -1, -1):
-        base = row * (len(_LEVELS) - 1)
-        cells = [_LEVELS[min(max(height - base, 0), len(_LEVELS) - 1)] for height in heights]
-        lines.append("".join(cells).rstrip())
-    lines.append("")
-    ages = [_age(max(now - second, 0)) for second, _ in samples]
-    for row in range(max([len(age) for age in ages])):
-        lines.append("".join([age[row] if row < len(age) else " " for age in ages]).rstrip())
-    return "\n".join(lines) + "\n"
+        cells = ""
+        for height in heights:
+            part = height - row * len(_LEVELS)
+            cells += "|" if part >= len(_LEVELS) else _LEVELS[part] if part >= 0 else " "
+        lines.append(cells)
+    return lines
+
+
+def _below(labels: list[str]) -> list[str]:
+    """Return labels that are written downwards below a chart."""
+    lines = [" " * len(labels)]
+    for row in range(max([len(label) for label in labels])):
+        lines.append("".join([label[row] if row < len(label) else " " for label in labels]))
+    return lines
 
 
 _ADVICE: Final = {

@@ -42,6 +42,11 @@ class Log:
         """Log what an operator must see."""
         self._write("warning", event, fields)
 
+    def note(self, level: str, event: str, **fields: object) -> None:
+        """Log an event at the level of this name."""
+        if self._lowest <= LEVELS.index(level):
+            self._write(level, event, fields)
+
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         milliseconds = time.time_ns() // 1_000_000
         day = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))

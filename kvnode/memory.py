@@ -5,13 +5,15 @@ count themselves as they change, so every size here is O(1).
 """
 
 import os
-from typing import Final
+from typing import Final, final
 
+from librt.vecs import append, vec
 from mypy_extensions import i64
 
 from kvnode.structures.container import Container
 
 ENTRY_BYTES: Final = 40  # one key's share of its slot dict, measured at 1 M keys
+ACCESS_BYTES: Final = 32  # one key's share of the access table
 DEADLINE_BYTES: Final = 32  # one deadline's share of the index table and of its bucket
 INT_BYTES: Final = 32
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -54,3 +56,34 @@ def accounted_size(stored: object) -> i64:
         return INT_BYTES
     assert isinstance(stored, Container)
     return stored.accounted
+
+
+@final
+class TableExcess:
+    """What the tables of one database take beyond the shares that are booked with each row.
+
+    A dict grows by doubling, and to three times its keys once it is full of deleted entries: one
+    key's share is between 27 and 105 bytes. `ENTRY_BYTES` is booked at once, the difference is
+    measured group by group, all of them about once a second.
+    """
+
+    def __init__(self) -> None:
+        self.total: i64 = 0
+        self._groups = vec[i64]()
+        self._rest: i64 = 0
+
+    def measure(self, groups: list[dict[bytes, object]], first: i64, end: i64, rest: i64) -> None:
+        """Measure the groups from `first` to `end`; `rest` is the excess of other tables."""
+        while len(self._groups) < end:
+            self._groups = append(self._groups, 0)
+        group = first
+        while group < end:
+            keys = groups[group]
+            found: i64 = 0
+            if keys:
+                found = i64(keys.__sizeof__()) - ENTRY_BYTES * len(keys)
+            self.total += found - self._groups[group]
+            self._groups[group] = found
+            group += 1
+        self.total += rest - self._rest
+        self._rest = rest

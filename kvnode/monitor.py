@@ -76,9 +76,22 @@ def feed_monitors(
     monitors: dict[Session, None], session: Session, command: Command, argv: list[bytes], at: float
 ) -> None:
     """Show one command to every monitoring session, after it ran; administration is left out."""
-    if command.flags & (SKIP_MONITOR | ADMIN):
-        return
+    if not command.flags & (SKIP_MONITOR | ADMIN):
+        show_call(monitors, session, command, argv, at)
+
+
+def show_call(
+    monitors: dict[Session, None], session: Session, command: Command, argv: list[bytes], at: float
+) -> None:
+    """Show one command to every monitoring session.
+
+    Scripts call this themselves before they run, so that their commands come behind their call;
+    the session that runs those has `lua` for an address.
+    """
     words = b" ".join([quoted(word) for word in without_secrets(command, argv)])
-    line = b"%.6f [%d %s] %s" % (at, session.keyspace.index, session.peer, words)
+    source = session.peer
+    if session.is_unix:
+        source = b"unix:" + source.removesuffix(b":0")
+    line = b"%.6f [%d %s] %s" % (at, session.keyspace.index, source, words)
     for monitor in monitors:
         monitor.send(Simple(line))

@@ -5,7 +5,7 @@ from typing import final
 from mypy_extensions import i64
 
 from kvnode.globs import matches
-from kvnode.session import SUBSCRIBER, Session
+from kvnode.session import HEARS, SUBSCRIBER, Session
 from kvprotocol.replies import Push, Reply, ReplyWriter
 
 
@@ -39,11 +39,13 @@ class PubSub:
         self.restrict(session)
 
     def restrict(self, session: Session) -> None:
-        """Restrict the commands of a subscribed RESP2 session: its replies mix with messages."""
-        if session.writer.protocol == 2 and session.is_subscribed():
-            session.gate |= SUBSCRIBER
-        else:
-            session.gate &= ~SUBSCRIBER
+        """Restrict the commands of a subscribed RESP2 session: its replies mix with messages.
+
+        Under RESP3 they do not, but their order matters.
+        """
+        session.gate &= ~(SUBSCRIBER | HEARS)
+        if session.is_subscribed():
+            session.gate |= SUBSCRIBER if session.writer.protocol == 2 else HEARS
 
     def leave(self, session: Session) -> None:
         """End all subscriptions of a session silently."""
@@ -51,7 +53,7 @@ class PubSub:
             own, _ = self._tables(session, kind)
             for channel in list(own):
                 self._drop(session, kind, channel)
-        session.gate &= ~SUBSCRIBER
+        session.gate &= ~(SUBSCRIBER | HEARS)
 
     def publish(self, channel: bytes, payload: bytes) -> int:
         """Send a message to subscribers of the channel and of patterns; return how many got it."""

@@ -12,14 +12,17 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from kvnode import __version__
+from kvnode.busy import BusySockets
 from kvnode.config import Config, ConfigError
 from kvnode.config.directives import DIRECTIVES
 from kvnode.connection import Connection, FlushRound
 from kvnode.context import Clock
-from kvnode.listeners import Listeners
+from kvnode.listeners import Listeners, Service
 from kvnode.logs import Log
 from kvnode.memory import resident_bytes
 from kvnode.node import Node
+from kvnode.tls import TlsContexts
+from kvnode.trimming import Trimming
 from kvprotocol import requests
 
 if TYPE_CHECKING:
@@ -34,7 +37,6 @@ FREEZE_SECONDS = 60.0
 DESCRIPTORS_RESERVED = 32  # for listeners, log and the loop itself
 COLLECT_OBJECTS_MAX = 50_000  # about 5 ms
 EXIT_BUG = 70  # sysexits' EX_SOFTWARE
-IDLE_BYTES_MAX = 32 << 20  # of free memory that may stay with the process
 
 
 def run(config: Config, log: Log) -> int:
@@ -67,16 +69,24 @@ class Server:
         self._stop = asyncio.Event()
         self.rounds = FlushRound(self.node, loop.call_soon, self._stop.set)
         self.exit_status = 0
-        self._listeners = Listeners(config, log, self._connection)
+        self._tls = TlsContexts(config)
+        services = [Service("port", self._connection), Service("tls-port", self._tls_connection)]
+        services.append(Service("metrics-port", self._metrics_connection, for_clients=False))
+        self._listeners = Listeners(config, log, services)
+        self.node.yield_control = BusySockets(self.node, self.rounds, self._listeners, loop).poll
         self._warned_of: set[str] = set()
         self._next_freeze = 0.0
+        self._next_tick = 0.0
+        self._trimming = Trimming()
 
     async def serve(self) -> None:
         """Listen, serve until told to stop, and close what is open."""
         self._limit_clients()
+        self._tls.start()
         await self._listeners.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._on_signal, number)
+        self.loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
         self.loop.set_exception_handler(self._on_bug)
         self._announce(self._listeners.addresses())
         self._follow_settings()
@@ -91,6 +101,16 @@ class Server:
     def _connection(self) -> Any:
         return Connection(self.rounds)
 
+    def _tls_connection(self) -> Any:
+        return Connection(self.rounds, self._tls.encryption())
+
+    def _metrics_connection(self) -> Any:
+        # Imported here: most nodes have no metrics port, and prometheus-client is a fifth of a
+        # node's start.
+        from kvnode.metrics_http import MetricsConnection
+
+        return MetricsConnection(self.node, self.loop)
+
     def _announce(self, addresses: list[str]) -> None:
         """Say what runs, where, and what to type."""
         build = "compiled" if is_compiled() else "interpreted"
@@ -99,8 +119,13 @@ class Server:
         self.log.warning("no-durability", text="a restart loses the data")
         for address in addresses:
             self.log.notice("listening", address=address)
-        if addresses:
-            self.log.notice("ready", try_it=f"redis-cli -p {self.config.number('port')}")
+        port, tls_port = self.config.number("port"), self.config.number("tls-port")
+        if port:
+            self.log.notice("ready", try_it=f"redis-cli -p {port}")
+        elif tls_port:
+            self.log.notice("ready", try_it=f"redis-cli --tls -p {tls_port}")
+        else:
+            self.log.notice("ready", try_it=f"redis-cli -s {self.config.text('unixsocket')}")
 
     def _warn_without_effect(self) -> None:
         """Log each directive that is set and does nothing here, once."""
@@ -137,22 +162,37 @@ class Server:
     def _tick(self) -> None:
         """Let the node do what is due, and come again."""
         now = self.clock.now()
+        if self._next_tick:
+            self.node.stats.count_tick(now - self._next_tick)
         delay = self.node.tick(now)
+        self._next_tick = now + delay
         self.rounds.enforce_limits()
         if self.node.stop_requested:
             self._stop.set()
             return
+        for level, text in self.node.take_script_lines():
+            self.log.note(level, "script", text=text)
         for number, peer, reason in self.node.take_dropped():
             self.log.warning("client-dropped", id=number, peer=peer.decode(), reason=reason)
         if now >= self._next_freeze:
             self._next_freeze = now + FREEZE_SECONDS
             collect_young()
-            return_memory(int(self.node.used_memory()))
+        limited = self.node.settings.maxmemory > 0
+        self._trimming.tick(now, int(self.node.used_memory()), limited)
         self.loop.call_later(delay, self._tick)
 
     def _on_signal(self, number: int) -> None:
         self.log.notice("signal", name=signal.Signals(number).name)
         self._stop.set()
+
+    def _on_hang_up(self) -> None:
+        """Read the TLS certificates again; what is open keeps what it agreed on."""
+        try:
+            self._tls.start()
+        except ConfigError as error:
+            self.log.warning("cannot-reload-tls", reason=str(error))
+        else:
+            self.log.notice("reloaded-tls")
 
     def _on_bug(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log what nobody caught; a broken invariant stops the node rather than serve wrong data.
@@ -189,21 +229,3 @@ def collect_young() -> None:
     if gc.get_count()[0] <= COLLECT_OBJECTS_MAX:
         gc.collect(1)
     gc.freeze()
-
-
-def return_memory(used_bytes: int) -> bool:
-    """Give freed memory back to the system if much more is resident than used; tell whether.
-
-    The C library keeps a heap about as large as it once was: after clients that left 400 MiB of
-    replies unread, a node that needed 36 MiB kept 73. The call took 2.5 ms there.
-    """
-    if resident_bytes() < used_bytes * 3 // 2 + IDLE_BYTES_MAX:
-        return False
-    # Imported here: a start need not pay for what is seldom used.
-    import ctypes
-
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is None:  # not glibc
-        return False
-    trim(0)
-    return True

@@ -20,6 +20,7 @@ from kvprotocol.replies import Reply, ReplyWriter
 from kvprotocol.requests import RequestParser
 
 if TYPE_CHECKING:
+    from kvnode.acl.users import User
     from kvnode.context import Blocked
     from kvnode.dispatch import Dispatcher
     from kvnode.keyspace import Keyspace
@@ -31,6 +32,10 @@ SUBSCRIBER: Final = 1 << 2  # only under RESP2, where it restricts the commands
 REPLY_OFF: Final = 1 << 3
 REPLY_SKIP: Final = 1 << 4  # the next command's reply is swallowed
 REPLY_SKIPPED: Final = 1 << 5  # the running command's reply is swallowed
+TRACKING: Final = 1 << 6  # a client-side cache is told of changes
+HEARS: Final = 1 << 7  # under RESP3 and subscribed: messages may come among its own replies
+NO_TOUCH: Final = 1 << 8  # its commands do not count as use of the keys
+RESTRICTED: Final = 1 << 9  # its user may not do everything
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -61,12 +66,31 @@ class Transaction:
         self.flags: i64 = 0
         self.bytes: i64 = 0
 
-    def add(self, command: Command, argv: list[bytes]) -> None:
-        """Queue a command."""
+    def add(self, command: Command, argv: list[bytes], flags: i64) -> None:
+        """Queue a command that counts with these flags."""
         self.queued.append((command, argv))
-        self.flags |= command.flags
+        self.flags |= flags
         for word in argv:
             self.bytes += len(word)
+
+
+@final
+class ClientTracking:
+    """How a session's client-side cache is told of changes (see `kvnode.tracking`).
+
+    `redirect` is the number of the session that gets the messages, 0 for the session itself;
+    `caching` that CLIENT CACHING speaks of the next command or transaction.
+    """
+
+    def __init__(self) -> None:
+        self.redirect = 0
+        self.broadcast = False
+        self.optin = False
+        self.optout = False
+        self.noloop = False
+        self.caching = False
+        self.broken_redirect = False
+        self.prefixes: dict[bytes, None] = {}
 
 
 @final
@@ -93,11 +117,16 @@ class Session:
         self.patterns: dict[bytes, None] = {}
         self.shard_channels: dict[bytes, None] = {}
         self.monitor = False
+        self.running = False  # its requests are being served
         self.closing = False
         self.closed = False
-        self.user = b"default"
+        self.tracking: ClientTracking | None = None
+        self.user: User = dispatcher.node.acl.default
+        self.authenticated = False
         self.name = b""
         self.no_evict = False
+        self.no_touch = False
+        self.memory: i64 = 0  # as `ClientMemory` last saw it
         self.peer = b""
         self.local = b""
         self.descriptor = -1
@@ -131,6 +160,7 @@ class Session:
         if self.blocked is None and not self.paused and not self.closing:
             if self.parser.keeps:
                 self.parser.feed(b"")
+            self.running = True
             try:
                 self.dispatcher.serve(self)
             except ProtocolError as error:
@@ -138,6 +168,8 @@ class Session:
             except Exception:
                 self.dispatcher.abandon()
                 raise
+            finally:
+                self.running = False
             self.dispatcher.run_unblocked()
         if self.writer.size():
             self.announce()
@@ -167,6 +199,10 @@ class Session:
     def is_held(self) -> bool:
         """Return whether output waits for a ticket."""
         return bool(self._held)
+
+    def held_bytes(self) -> i64:
+        """Return the size of the output that waits for tickets."""
+        return self._held_bytes
 
     def pending_bytes(self) -> i64:
         """Return the size of all output that is not yet with the kernel."""

@@ -138,6 +138,10 @@ class Stats:
         self.output_bytes: i64 = 0
         self.reads: i64 = 0
         self.writes: i64 = 0
+        self.rounds: i64 = 0  # of the loop, in which there was something to write
+        self.ticks: i64 = 0
+        self.lag_seconds = 0.0  # how much later than due the timer came, in all
+        self.lag_seconds_max = 0.0
         self.error_replies: i64 = 0
         self.errors: dict[str, int] = {}
         self.unexpected_errors: i64 = 0
@@ -151,6 +155,13 @@ class Stats:
         self.operations = Rate()
         self.input_rate = Rate()
         self.output_rate = Rate()
+
+    def count_tick(self, lag_seconds: float) -> None:
+        """Count a call of the timer, and how much later than due it came."""
+        lag = max(lag_seconds, 0.0)
+        self.ticks += 1
+        self.lag_seconds += lag
+        self.lag_seconds_max = max(self.lag_seconds_max, lag)
 
     def count_error(self, message: str) -> None:
         """Count an error reply under its code, as INFO errorstats shows it."""

@@ -73,6 +73,8 @@ class Watching:
             if event == b"flushdb" or event == b"swapdb":
                 self._touch_database(index)
                 continue
+            if not event:
+                continue  # it only wakes who waits
             for session in watchers.get((index, key), ()):
                 # A key that had expired before WATCH does not change by being dropped now.
                 if event != b"expired" or session.watched[(index, key)]:

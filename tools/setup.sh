@@ -2,7 +2,7 @@
 # Makes .venv and installs kvnode into it, compiled; does nothing when nothing changed.
 #
 #   tools/setup.sh run     what a node needs
-#   tools/setup.sh test    also the test tools, a C compiler and redis-server
+#   tools/setup.sh test    also the test tools, a C compiler, redis-server, Node and its clients
 #
 # As root on a Debian-like machine missing system packages are installed, otherwise one line says
 # what to install. Environment: PYTHON (default python3), KVNODE_COMPILE, KVNODE_OPT (see setup.py).
@@ -73,6 +73,9 @@ fi
 if [ "$purpose" = test ] && ! command -v redis-server >/dev/null; then
     install_packages "redis-server" redis-server || exit 1
 fi
+if [ "$purpose" = test ] && ! { command -v node && command -v npm; } >/dev/null; then
+    install_packages "Node" nodejs npm || exit 1
+fi
 
 if [ ! -x "$venv/bin/python" ]; then
     say "making $venv"
@@ -95,12 +98,36 @@ with open("pyproject.toml", "rb") as file:
 project = config["project"]
 wanted = config["build-system"]["requires"] + project["dependencies"]
 if sys.argv[1] == "test":
-    for extra in ("test", "dev"):
+    for extra in ("clients", "test", "dev"):
         wanted += project["optional-dependencies"][extra]
 print("\n".join(line for line in wanted if not line.startswith("kvnode[")))
 PY
     pip install --requirement "$venv/.requirements"
     echo "$tools" >"$venv/.tools-$purpose"
+fi
+
+# The libraries of Node, and redis-py's own tests, which its wheel leaves out: see docs/clients.md.
+if [ "$purpose" = test ]; then
+    clients=tests/clients/node
+    locked="$(node --version) $(sha256sum "$clients/package-lock.json")"
+    if [ "$(cat "$clients/node_modules/.locked" 2>/dev/null)" != "$locked" ]; then
+        say "installing the clients of Node"
+        npm ci --prefix "$clients" --ignore-scripts --no-audit --no-fund --loglevel error </dev/null >/dev/null \
+            || die "npm ci failed in $clients"
+        echo "$locked" >"$clients/node_modules/.locked"
+    fi
+    version=$("$venv/bin/python" -c 'import redis; print(redis.__version__)')
+    suite=$venv/redis-py-$version
+    if [ ! -d "$suite" ]; then
+        say "fetching the tests of redis-py $version"
+        rm -rf "$venv/.sdist"
+        pip download --no-deps --no-binary redis --dest "$venv/.sdist" "redis==$version"
+        mkdir -p "$venv/.sdist/tests"
+        tar -xzf "$venv/.sdist/redis-$version.tar.gz" -C "$venv/.sdist/tests" --strip-components=1 \
+            "redis-$version/tests" "redis-$version/pyproject.toml"
+        mv "$venv/.sdist/tests" "$suite"
+        rm -rf "$venv/.sdist"
+    fi
 fi
 
 now=$(fingerprint)

@@ -78,3 +78,11 @@ def deadline(ctx: Context, text: bytes, unit_ms: int, is_absolute: bool, name: s
     if value > I64_MAX:
         raise ReplyError(errors.INVALID_EXPIRE % name)
     return i64(value)
+
+
+def switch(word: bytes) -> bool:
+    """Read ON or OFF."""
+    lower = word.lower()
+    if lower != b"on" and lower != b"off":
+        raise ReplyError(errors.SYNTAX)
+    return lower == b"on"

@@ -45,6 +45,13 @@ def flags_of(session: Session) -> bytes:
         letters += b"x"
     if session.blocked is not None or session.paused:
         letters += b"b"
+    tracking = session.tracking
+    if tracking is not None:
+        letters += b"t"
+        if tracking.broken_redirect:
+            letters += b"R"
+        if tracking.broadcast:
+            letters += b"B"
     if session.watch_broken:
         letters += b"d"
     if session.closing:
@@ -53,6 +60,8 @@ def flags_of(session: Session) -> bytes:
         letters += b"U"
     if session.no_evict:
         letters += b"e"
+    if session.no_touch:
+        letters += b"T"
     return letters or b"N"
 
 
@@ -70,6 +79,7 @@ def line_of(ctx: Context, session: Session, argv: list[bytes]) -> bytes:
         running = session.parked
     argv_bytes = sum([len(word) for word in running])
     transaction = session.transaction
+    tracking = session.tracking
     queued_bytes = 0 if transaction is None else int(transaction.bytes)
     buffered = int(session.writer.size())
     output = int(session.pending_bytes())
@@ -100,8 +110,8 @@ def line_of(ctx: Context, session: Session, argv: list[bytes]) -> bytes:
         b"tot-mem=%d" % (_SESSION_BYTES + query + argv_bytes + queued_bytes + output),
         b"events=" + (b"rw" if output > buffered else b"r"),
         b"cmd=" + (b"NULL" if command is None else command.full_name),
-        b"user=" + session.user,
-        b"redir=-1",
+        b"user=" + session.user.name,
+        b"redir=%d" % (-1 if tracking is None else tracking.redirect),
         b"resp=%d" % int(session.writer.protocol),
     ]
     return b" ".join(fields)

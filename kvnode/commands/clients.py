@@ -4,24 +4,21 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from kvnode.acl.users import User
 from kvnode.command import ADMIN, LOADING, NOSCRIPT, STALE, command
-from kvnode.commands.arguments import integer
+from kvnode.commands.arguments import integer, switch
 from kvnode.commands.client_lines import class_of, line_of, read_class
-from kvnode.commands.connection import DEFAULT_USER, check_word, set_name
+from kvnode.commands.connection import check_word, set_name
 from kvnode.commands.containers import container
 from kvnode.context import Context
 from kvnode.session import REPLY_OFF, REPLY_SKIP, REPLY_SKIPPED, Session
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import I64_MAX, parse_int
-from kvprotocol.replies import NO_REPLY, OK, Members, Pairs, Reply, Simple, Verbatim
+from kvprotocol.replies import NO_REPLY, OK, Reply, Simple, Verbatim
 
 _ANYBODY: Final = NOSCRIPT | LOADING | STALE
 _ADMIN: Final = ADMIN | NOSCRIPT | LOADING | STALE
-_NOT_TRACKING: Final = (
-    "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
-    "OPTOUT mode enabled"
-)
 
 command(
     "CLIENT",
@@ -42,14 +39,6 @@ def _check_argc(argv: list[bytes], argc_max: int) -> None:
     """Refuse more words than a subcommand without a fixed arity takes."""
     if len(argv) > argc_max:
         raise ReplyError(errors.WRONG_SUBCOMMAND % (_shown(argv[1]), "CLIENT"))
-
-
-def _switch(word: bytes) -> bool:
-    """Read ON or OFF."""
-    lower = word.lower()
-    if lower != b"on" and lower != b"off":
-        raise ReplyError(errors.SYNTAX)
-    return lower == b"on"
 
 
 @command(
@@ -179,7 +168,7 @@ class _Filter:
         self.address: bytes | None = None
         self.local_address: bytes | None = None
         self.client_class: bytes | None = None
-        self.user: bytes | None = None
+        self.user: User | None = None
         self.spares_caller = True
 
     def accepts(self, session: Session, caller: Session) -> bool:
@@ -189,12 +178,12 @@ class _Filter:
             and (self.local_address is None or session.local == self.local_address)
             and (self.client_class is None or class_of(session) == self.client_class)
             and (self.number == 0 or session.number == self.number)
-            and (self.user is None or session.user == self.user)
+            and (self.user is None or session.user is self.user)
             and not (session is caller and self.spares_caller)
         )
 
 
-def _read_filter(argv: list[bytes]) -> _Filter:
+def _read_filter(ctx: Context, argv: list[bytes]) -> _Filter:
     wanted = _Filter()
     if len(argv) == 3:
         wanted.address = argv[2]
@@ -217,9 +206,9 @@ def _read_filter(argv: list[bytes]) -> _Filter:
         elif word == b"laddr":
             wanted.local_address = value
         elif word == b"user":
-            if value != DEFAULT_USER:
+            wanted.user = ctx.node.acl.users.get(value)
+            if wanted.user is None:
                 raise ReplyError(f"ERR No such user '{_shown(value)}'")
-            wanted.user = value
         elif word == b"skipme" and value.lower() in (b"yes", b"no"):
             wanted.spares_caller = value.lower() == b"yes"
         else:
@@ -243,7 +232,7 @@ def _read_filter(argv: list[bytes]) -> _Filter:
     ),
 )
 def kill(ctx: Context, argv: list[bytes]) -> Reply:
-    wanted = _read_filter(argv)
+    wanted = _read_filter(ctx, argv)
     caller = ctx.session
     killed = 0
     for session in list(ctx.node.sessions.values()):
@@ -368,107 +357,8 @@ def reply(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="enabled=<ON|OFF>",
 )
 def no_evict(ctx: Context, argv: list[bytes]) -> Reply:
-    ctx.session.no_evict = _switch(argv[2])
+    ctx.session.no_evict = switch(argv[2])
     return OK
-
-
-@command(
-    "CLIENT NO-TOUCH",
-    arity=3,
-    flags=_ANYBODY,
-    group="connection",
-    acl="connection",
-    since="7.2.0",
-    complexity="O(1)",
-    summary="Choose whether the connection's reads count as use of the keys, for eviction.",
-    syntax="enabled=<ON|OFF>",
-)
-def no_touch(ctx: Context, argv: list[bytes]) -> Reply:
-    _switch(argv[2])
-    return OK
-
-
-def _check_tracking_options(ctx: Context, argv: list[bytes]) -> None:
-    """Refuse what does not follow the syntax of CLIENT TRACKING."""
-    i = 3
-    while i < len(argv):
-        word = argv[i].lower()
-        has_value = i + 1 < len(argv)
-        if word == b"redirect" and has_value:
-            if integer(argv[i + 1]) not in ctx.node.sessions:
-                raise ReplyError("ERR The client ID you want redirect to does not exist")
-            i += 1
-        elif word == b"prefix" and has_value:
-            i += 1
-        elif word not in (b"bcast", b"optin", b"optout", b"noloop"):
-            raise ReplyError(errors.SYNTAX)
-        i += 1
-
-
-@command(
-    "CLIENT TRACKING",
-    arity=-3,
-    flags=_ANYBODY,
-    group="connection",
-    acl="connection",
-    since="6.0.0",
-    complexity="O(1), and O(N) in the number of prefixes",
-    summary="Turn invalidation messages for client-side caches on or off.",
-    syntax=(
-        "status=<ON|OFF> [REDIRECT client-id:i] [PREFIX prefix ...+] [BCAST] [OPTIN] [OPTOUT] "
-        "[NOLOOP]"
-    ),
-)
-def tracking(ctx: Context, argv: list[bytes]) -> Reply:
-    _check_tracking_options(ctx, argv)
-    if _switch(argv[2]):
-        raise ReplyError("ERR client tracking is not supported")
-    return OK
-
-
-@command(
-    "CLIENT TRACKINGINFO",
-    arity=2,
-    flags=_ANYBODY,
-    group="connection",
-    acl="connection",
-    since="6.2.0",
-    complexity="O(1)",
-    summary="Return how invalidation messages are set up for the connection.",
-)
-def trackinginfo(ctx: Context, argv: list[bytes]) -> Reply:
-    prefixes: list[Reply] = []
-    flags: list[Reply] = [b"off"]
-    return Pairs([b"flags", Members(flags), b"redirect", -1, b"prefixes", prefixes])
-
-
-@command(
-    "CLIENT GETREDIR",
-    arity=2,
-    flags=_ANYBODY,
-    group="connection",
-    acl="connection",
-    since="6.0.0",
-    complexity="O(1)",
-    summary="Return which connection gets this one's invalidation messages; -1 without tracking.",
-)
-def getredir(ctx: Context, argv: list[bytes]) -> Reply:
-    return -1
-
-
-@command(
-    "CLIENT CACHING",
-    arity=3,
-    flags=_ANYBODY,
-    group="connection",
-    acl="connection",
-    since="6.0.0",
-    complexity="O(1)",
-    summary="Say whether the keys of the next command are to be tracked.",
-    syntax="mode=<YES|NO>",
-)
-def caching(ctx: Context, argv: list[bytes]) -> Reply:
-    raise ReplyError(_NOT_TRACKING)
 
 
 _HELP: Final = (

@@ -1,19 +1,18 @@
 """The connection commands: who the client is, which protocol and database it uses."""
 
-from hmac import compare_digest
 from typing import Final
 
+from kvnode.acl.control import DEFAULT_USER
 from kvnode.command import ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE, command
 from kvnode.commands.arguments import integer_in
 from kvnode.context import Context
 from kvnode.info import REDIS_VERSION
-from kvnode.session import REPLY_OFF, REPLY_SKIP, SUBSCRIBER, UNAUTHENTICATED, Session
+from kvnode.session import NO_TOUCH, REPLY_OFF, REPLY_SKIP, SUBSCRIBER, Session
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import parse_int
 from kvprotocol.replies import OK, PONG, Pairs, Reply, Simple
 
-DEFAULT_USER: Final = b"default"
 _NO_PASSWORD: Final = (
     "ERR AUTH <password> called without any password configured for the default user. "
     "Are you sure your configuration is correct?"
@@ -41,17 +40,10 @@ def set_name(session: Session, name: bytes) -> None:
     session.name = name
 
 
-def _authenticate(ctx: Context, user: bytes, password: bytes) -> None:
+def _authenticate(ctx: Context, argv: list[bytes], user: bytes, password: bytes) -> None:
     """Let the session in as `user`, or raise WRONGPASS."""
-    wanted = ctx.node.settings.requirepass.encode("utf-8", "surrogateescape")
-    # Both texts are compared in constant time, so that the time tells nothing about the password.
-    matches = compare_digest(wanted, password) or not wanted
-    if user != DEFAULT_USER or not matches:
+    if not ctx.node.acl.authenticate(ctx.session, user, password, argv[0]):
         raise ReplyError(errors.WRONG_PASS)
-    session = ctx.session
-    session.user = user
-    session.gate &= ~UNAUTHENTICATED
-    session.parser.trusted = True
 
 
 @command(
@@ -69,11 +61,11 @@ def auth(ctx: Context, argv: list[bytes]) -> Reply:
     if len(argv) > 3:
         raise ReplyError(errors.SYNTAX)
     if len(argv) == 3:
-        _authenticate(ctx, argv[1], argv[2])
-    elif not ctx.node.settings.requirepass:
+        _authenticate(ctx, argv, argv[1], argv[2])
+    elif ctx.node.acl.default.no_password:
         raise ReplyError(_NO_PASSWORD)
     else:
-        _authenticate(ctx, DEFAULT_USER, argv[1])
+        _authenticate(ctx, argv, DEFAULT_USER, argv[1])
     return OK
 
 
@@ -106,7 +98,7 @@ def _read_hello(ctx: Context, argv: list[bytes]) -> int:
     while i < len(argv):
         word = argv[i].upper()
         if word == b"AUTH" and i + 2 < len(argv):
-            _authenticate(ctx, argv[i + 1], argv[i + 2])
+            _authenticate(ctx, argv, argv[i + 1], argv[i + 2])
             i += 3
         elif word == b"SETNAME" and i + 1 < len(argv):
             set_name(ctx.session, argv[i + 1])
@@ -132,7 +124,7 @@ def _read_hello(ctx: Context, argv: list[bytes]) -> int:
 def hello(ctx: Context, argv: list[bytes]) -> Reply:
     protocol = _read_hello(ctx, argv)
     session = ctx.session
-    if session.gate & UNAUTHENTICATED:
+    if not session.authenticated:
         raise ReplyError(_HELLO_NO_AUTH)
     if protocol:
         session.writer.protocol = protocol
@@ -196,14 +188,13 @@ def reset(ctx: Context, argv: list[bytes]) -> Reply:
     node.stop_monitoring(session)
     node.watching.discard(session)
     node.pubsub.leave(session)
+    node.tracking.disable(session)
     session.keyspace = node.dataset.databases[0]
     session.writer.protocol = 2
-    session.user = DEFAULT_USER
     session.name = b""
-    session.gate &= ~(REPLY_OFF | REPLY_SKIP)
-    if node.settings.requirepass:
-        session.gate |= UNAUTHENTICATED
-        session.parser.trusted = False
+    session.no_touch = False
+    session.gate &= ~(REPLY_OFF | REPLY_SKIP | NO_TOUCH)
+    node.acl.welcome(session)
     return Simple(b"RESET")
 
 

@@ -158,7 +158,7 @@ def pexpireat(ctx: Context, argv: list[bytes]) -> Reply:
 def _time_left(ctx: Context, name: bytes, unit_ms: int, is_absolute: bool) -> Reply:
     """Return a key's deadline or the time until then, rounded to the unit."""
     keyspace = ctx.keyspace
-    if keyspace.read(name) is None:
+    if keyspace.inspect(name) is None:
         return _NO_KEY
     deadline = keyspace.deadline(name)
     if deadline < 0:

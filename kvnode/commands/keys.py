@@ -71,17 +71,6 @@ def unlink(ctx: Context, argv: list[bytes]) -> Reply:
     return _delete(ctx, argv, True)
 
 
-def _count_present(ctx: Context, argv: list[bytes]) -> Reply:
-    keyspace = ctx.keyspace
-    present: i64 = 0
-    i: i64 = 1
-    while i < len(argv):
-        if keyspace.read(argv[i]) is not None:
-            present += 1
-        i += 1
-    return int(present)
-
-
 @command(
     "EXISTS",
     arity=-2,
@@ -96,7 +85,14 @@ def _count_present(ctx: Context, argv: list[bytes]) -> Reply:
     tips=("request_policy:multi_shard", "response_policy:agg_sum"),
 )
 def exists(ctx: Context, argv: list[bytes]) -> Reply:
-    return _count_present(ctx, argv)
+    keyspace = ctx.keyspace
+    present: i64 = 0
+    i: i64 = 1
+    while i < len(argv):
+        if keyspace.inspect(argv[i]) is not None:
+            present += 1
+        i += 1
+    return int(present)
 
 
 @command(
@@ -113,7 +109,18 @@ def exists(ctx: Context, argv: list[bytes]) -> Reply:
     tips=("request_policy:multi_shard", "response_policy:agg_sum"),
 )
 def touch(ctx: Context, argv: list[bytes]) -> Reply:
-    return _count_present(ctx, argv)
+    keyspace = ctx.keyspace
+    dataset = keyspace.dataset
+    touches = dataset.touches
+    dataset.touches = True  # it is a use also where CLIENT NO-TOUCH says that nothing else is
+    present: i64 = 0
+    i: i64 = 1
+    while i < len(argv):
+        if keyspace.read(argv[i]) is not None:
+            present += 1
+        i += 1
+    dataset.touches = touches
+    return int(present)
 
 
 @command(
@@ -212,7 +219,7 @@ def randomkey(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="key:k#0",
 )
 def type_(ctx: Context, argv: list[bytes]) -> Reply:
-    return Simple(type_name(ctx.keyspace.read(argv[1])))
+    return Simple(type_name(ctx.keyspace.inspect(argv[1])))
 
 
 def _rename(ctx: Context, argv: list[bytes], only_new: bool) -> bool:
@@ -230,8 +237,10 @@ def _rename(ctx: Context, argv: list[bytes], only_new: bool) -> bool:
             return False
         keyspace.remove(target, ctx.node.settings.lazyfree_lazy_server_del)
     deadline = keyspace.deadline(source)
+    clock = keyspace.clock(source)
     keyspace.take(source)
     keyspace.put(target, stored)
+    keyspace.set_clock(target, clock)
     if deadline >= 0:
         keyspace.expire_at(target, deadline)
     keyspace.changed(source, b"rename_from")
@@ -349,8 +358,10 @@ def move(ctx: Context, argv: list[bytes]) -> Reply:
     if stored is None or into.for_write(name) is not None:
         return 0
     deadline = keyspace.deadline(name)
+    clock = keyspace.clock(name)
     keyspace.take(name)
     into.put(name, stored)
+    into.set_clock(name, clock)
     if deadline >= 0:
         into.expire_at(name, deadline)
     keyspace.changed(name, b"move_from")

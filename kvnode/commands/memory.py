@@ -89,7 +89,9 @@ def memory_stats(ctx: Context, argv: list[bytes]) -> Reply:
     items: list[Reply] = [b"peak.allocated", figures.peak, b"total.allocated", figures.used]
     items += [b"startup.allocated", figures.startup, b"replication.backlog", 0]
     items += [b"clients.slaves", 0, b"clients.normal", figures.clients, b"cluster.links", 0]
-    items += [b"aof.buffer", 0, b"lua.caches", 0, b"functions.caches", 0]
+    scripting = node.scripting
+    items += [b"aof.buffer", 0, b"lua.caches", scripting.scripts.memory]
+    items += [b"functions.caches", scripting.functions.memory()]
     for database in node.dataset.databases:
         if database.count == 0:
             continue

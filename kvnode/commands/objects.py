@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from kvnode.access import LAST_USE, NO_CLOCK, USE_COUNT, idle_ms
 from kvnode.command import LOADING, READONLY, STALE, command, key
 from kvnode.commands.containers import container
 from kvnode.context import Context
@@ -20,8 +21,7 @@ _LFU_IS_ON: Final = (
     "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that"
     " when switching between policies at runtime LRU and LFU data will take some time to adjust."
 )
-_NO_FREQUENCY: Final = "ERR access frequency is not tracked"
-_NO_IDLE_TIME: Final = "ERR idle time is not tracked"
+_NO_IDLE_TIME: Final = "ERR An LRU maxmemory policy is not selected, idle time not tracked."
 
 _HELP: Final = (
     b"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -62,7 +62,7 @@ command(
     tips=("nondeterministic_output",),
 )
 def object_encoding(ctx: Context, argv: list[bytes]) -> Reply:
-    stored = ctx.keyspace.read(argv[2])
+    stored = ctx.keyspace.inspect(argv[2], True)
     return None if stored is None else encoding(stored, ctx.encodings)
 
 
@@ -80,7 +80,7 @@ def object_encoding(ctx: Context, argv: list[bytes]) -> Reply:
     tips=("nondeterministic_output",),
 )
 def object_refcount(ctx: Context, argv: list[bytes]) -> Reply:
-    stored = ctx.keyspace.read(argv[2])
+    stored = ctx.keyspace.inspect(argv[2], True)
     if stored is None:
         return None
     if isinstance(stored, int) and 0 <= stored < _SHARED_BELOW and _shares_integers(ctx):
@@ -109,10 +109,16 @@ def _shares_integers(ctx: Context) -> bool:
     tips=("nondeterministic_output",),
 )
 def object_freq(ctx: Context, argv: list[bytes]) -> Reply:
-    if ctx.keyspace.read(argv[2]) is None:
+    keyspace = ctx.keyspace
+    if keyspace.inspect(argv[2], True) is None:
         return None
-    is_lfu = ctx.node.settings.maxmemory_policy.endswith("lfu")
-    raise ReplyError(_NO_FREQUENCY if is_lfu else _LFU_IS_OFF)
+    rules = keyspace.dataset.access_rules
+    if rules.purpose != USE_COUNT:
+        raise ReplyError(_LFU_IS_OFF)
+    clock = keyspace.clock(argv[2])
+    if clock == NO_CLOCK:  # older than the policy, which was set a moment ago
+        clock = rules.fresh_clock(ctx.now_ms)
+    return int(rules.decayed(clock, ctx.now_ms))
 
 
 @command(
@@ -129,10 +135,16 @@ def object_freq(ctx: Context, argv: list[bytes]) -> Reply:
     tips=("nondeterministic_output",),
 )
 def object_idletime(ctx: Context, argv: list[bytes]) -> Reply:
-    if ctx.keyspace.read(argv[2]) is None:
+    keyspace = ctx.keyspace
+    if keyspace.inspect(argv[2], True) is None:
         return None
-    is_lfu = ctx.node.settings.maxmemory_policy.endswith("lfu")
-    raise ReplyError(_LFU_IS_ON if is_lfu else _NO_IDLE_TIME)
+    purpose = keyspace.dataset.access_rules.purpose
+    if purpose == USE_COUNT:
+        raise ReplyError(_LFU_IS_ON)
+    if purpose != LAST_USE:
+        raise ReplyError(_NO_IDLE_TIME)
+    clock = keyspace.clock(argv[2])
+    return 0 if clock == NO_CLOCK else int(idle_ms(clock, ctx.now_ms) // 1000)
 
 
 @command(

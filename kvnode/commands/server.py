@@ -97,6 +97,7 @@ def _record(dataset: Dataset, changes: i64) -> None:
 )
 def flushdb(ctx: Context, argv: list[bytes]) -> Reply:
     _record(ctx.keyspace.dataset, ctx.keyspace.clear(_is_lazy(ctx, argv)))
+    ctx.node.tracking.flush()
     return OK
 
 
@@ -120,6 +121,7 @@ def flushall(ctx: Context, argv: list[bytes]) -> Reply:
     for database in dataset.databases:
         dropped += database.clear(lazily)
     _record(dataset, dropped)
+    ctx.node.tracking.flush()
     return OK
 
 
@@ -260,6 +262,8 @@ def shutdown(ctx: Context, argv: list[bytes]) -> Reply:
     words = {word.upper() for word in argv[1:]}
     if not words <= {b"NOSAVE", b"SAVE", b"NOW", b"FORCE", b"ABORT"}:
         raise ReplyError(errors.SYNTAX)
+    if ctx.node.scripting.is_busy() and b"NOSAVE" not in words:
+        raise ReplyError(ctx.node.scripting.busy_error())
     if (b"SAVE" in words and b"NOSAVE" in words) or (b"ABORT" in words and len(words) > 1):
         raise ReplyError(errors.SYNTAX)
     if b"ABORT" in words:

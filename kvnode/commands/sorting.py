@@ -73,7 +73,16 @@ def _is_hash(stored: object) -> bool:
     return type_name(stored) == b"hash"
 
 
-def _read_options(argv: list[bytes], may_store: bool) -> SortOptions:
+def _require_every_key(ctx: Context, argv: list[bytes], may_store: bool, option: str) -> None:
+    """Refuse an option that reads keys which nobody can know before to a user with key rules."""
+    user = ctx.session.user
+    if user.unrestricted:
+        return
+    if not ctx.node.acl.reads_every_key(user, b"sort" if may_store else b"sort_ro", argv):
+        raise ReplyError(f"ERR {option} option of SORT denied due to insufficient ACL permissions.")
+
+
+def _read_options(ctx: Context, argv: list[bytes], may_store: bool) -> SortOptions:
     options = SortOptions()
     i = 2
     while i < len(argv):
@@ -96,8 +105,11 @@ def _read_options(argv: list[bytes], may_store: bool) -> SortOptions:
             options.by = Pattern(argv[i + 1])
             if not options.by.has_star:
                 options.sorts = False
+            else:
+                _require_every_key(ctx, argv, may_store, "BY")
             i += 1
         elif word == b"GET" and left >= 1:
+            _require_every_key(ctx, argv, may_store, "GET")
             options.get.append(Pattern(argv[i + 1]))
             i += 1
         else:
@@ -124,9 +136,9 @@ def _elements(ctx: Context, name: bytes, options: SortOptions) -> list[bytes]:
     if kind != b"set":
         raise WrongType()
     members = Set.open(stored, ctx.encodings).members()
-    if options.target is not None:
-        # What is stored must not depend on how the set lies in memory here. Redis does this
-        # where it does not sort at all; equal ALPHA weights need it, too.
+    if options.target is not None or ctx.session is ctx.node.scripting.session:
+        # What is stored, or seen by a script, must not depend on how the set lies in memory here.
+        # Redis does this where it does not sort at all; equal ALPHA weights need it, too.
         if not options.sorts:
             options.sorts = True
             options.alpha = True
@@ -174,9 +186,15 @@ def _hexadecimal(text: bytes) -> float:
 def _sorted_by_number(ctx: Context, elements: list[bytes], options: SortOptions) -> list[bytes]:
     by = options.by
     rows: list[tuple[float, bytes]] = []
+    failure: ReplyError | None = None
     for element in elements:
         weight = element if by is None else by.look_up(ctx, element)
-        rows.append((0.0 if weight is None else _number(weight), element))
+        try:
+            rows.append((0.0 if weight is None else _number(weight), element))
+        except ReplyError as error:
+            failure = error  # all weights are looked up all the same: misses are told of
+    if failure is not None:
+        raise failure
     rows.sort(reverse=options.descends)
     return [element for _score, element in rows]
 
@@ -210,7 +228,7 @@ def _limited(elements: list[bytes], options: SortOptions) -> list[bytes]:
 
 
 def _sort(ctx: Context, argv: list[bytes], may_store: bool) -> Reply:
-    options = _read_options(argv, may_store)
+    options = _read_options(ctx, argv, may_store)
     elements = _elements(ctx, argv[1], options)
     if not options.sorts:
         if options.descends:

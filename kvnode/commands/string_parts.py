@@ -6,20 +6,11 @@ from kvnode.command import DENYOOM, FAST, READONLY, WRITE, command, key
 from kvnode.commands.arguments import integer
 from kvnode.context import Context
 from kvnode.datatypes.strings import length as string_length
-from kvnode.datatypes.strings import stored_form, text_or_empty
-from kvnode.structures.mutable_string import MutableString
+from kvnode.datatypes.strings import mutable, stored_form, text_or_empty
 from kvnode.structures.subsequence import longest_common
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.replies import Pairs, Reply
-
-
-def _mutable(stored: object) -> MutableString:
-    """Return a stored string in the form that changes in place."""
-    if not isinstance(stored, MutableString):
-        return MutableString(text_or_empty(stored), True)
-    stored.changed = True
-    return stored
 
 
 def _check_length(ctx: Context, size: int) -> None:
@@ -49,10 +40,10 @@ def append(ctx: Context, argv: list[bytes]) -> Reply:
     else:
         size = int(string_length(stored)) + len(argv[2])
         _check_length(ctx, size)
-        mutable = _mutable(stored)
-        mutable.data += argv[2]
-        mutable.measure()
-        keyspace.store(argv[1], mutable)
+        value = mutable(stored)
+        value.data += argv[2]
+        value.measure()
+        keyspace.store(argv[1], value)
     keyspace.changed(argv[1], b"append")
     return size
 
@@ -80,14 +71,13 @@ def setrange(ctx: Context, argv: list[bytes]) -> Reply:
     if not argv[3]:
         return size
     _check_length(ctx, offset + len(argv[3]))
-    mutable = _mutable(stored)
-    if offset > size:
-        mutable.data += bytes(offset - size)
-    mutable.data[offset : offset + len(argv[3])] = argv[3]
-    mutable.measure()
-    keyspace.store(argv[1], mutable)
+    value = mutable(stored)
+    value.grow(offset)
+    value.data[offset : offset + len(argv[3])] = argv[3]
+    value.measure()
+    keyspace.store(argv[1], value)
     keyspace.changed(argv[1], b"setrange")
-    return len(mutable.data)
+    return len(value.data)
 
 
 @command(

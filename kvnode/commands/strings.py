@@ -117,9 +117,11 @@ def set_(ctx: Context, argv: list[bytes]) -> Reply:
     deadline_ms = options.deadline_ms(ctx, "set")
     reply: Reply = OK
     if options.get or options.only_new or options.only_existing:
-        old = keyspace.read(name) if options.get else keyspace.peek(name)
         if options.get:
+            old = keyspace.read(name)
             reply = text(old)
+        else:  # a key that stands in the way of NX is used; with XX it is when it is set
+            old = keyspace.for_write(name) if options.only_new else keyspace.peek(name)
         if (options.only_new and old is not None) or (options.only_existing and old is None):
             return reply if options.get else None
     _put(ctx, name, argv[2], deadline_ms, options.keep_deadline)
@@ -139,8 +141,9 @@ def _put(ctx: Context, name: bytes, value: bytes, deadline_ms: i64, keep_deadlin
     if deadline_ms == _NEVER:
         ctx.effect(b"SET", name, value)
     elif deadline_ms <= ctx.now_ms:
+        keyspace.changed(name, b"expire", 0)
         keyspace.remove(name)
-        keyspace.changed(name, b"del", 0)
+        keyspace.changed(name, b"expired", 0)
         ctx.effect(b"DEL", name)
     else:
         keyspace.expire_at(name, deadline_ms)
@@ -365,7 +368,7 @@ def msetnx(ctx: Context, argv: list[bytes]) -> Reply:
     if len(argv) % 2 == 0:
         raise ReplyError(errors.WRONG_ARITY % "msetnx")
     for i in range(1, len(argv), 2):
-        if ctx.keyspace.contains(argv[i]):
+        if ctx.keyspace.for_write(argv[i]) is not None:
             return 0
     _put_all(ctx, argv)
     return 1

@@ -43,6 +43,7 @@ PROTECTED: Final = 2  # CONFIG SET obeys enable-protected-configs
 SENSITIVE: Final = 4  # its value is hidden from logs
 HIDDEN: Final = 8  # CONFIG GET shows it only by its exact name
 INERT: Final = 16  # no effect in kvnode
+VOLATILE: Final = 32  # CONFIG SET acts on the same value too: the file behind it may have changed
 
 # Directives of redis.conf that are no settings: they act or declare something where they stand.
 STATEMENTS: Final = ("include", "rename-command", "user", "loadmodule", "sentinel")
@@ -128,6 +129,7 @@ def _texts(names: str, flags: int) -> None:
 def _network() -> None:
     _row("bind", Addresses(), ("127.0.0.1", "-::1"))
     _port("port", 6379)
+    _port("metrics-port", 0)
     _flag("protected-mode", True)
     _number("tcp-backlog", 511, flags=IMMUTABLE)
     _number("tcp-keepalive", 300)
@@ -143,22 +145,24 @@ def _network() -> None:
     _memory("proto-max-bulk-len", 512 << 20, low=1 << 20)
     limits = ((0, 0, 0), (256 << 20, 64 << 20, 60), (32 << 20, 8 << 20, 60))
     _row("client-output-buffer-limit", BufferLimits(), limits)
-    _number("tracking-table-max-keys", 1_000_000, high=LONG_MAX, flags=INERT)
+    _number("tracking-table-max-keys", 1_000_000, high=LONG_MAX)
 
 
 def _tls() -> None:
-    _port("tls-port", 0, INERT)
+    _port("tls-port", 0)
     _flag("tls-cluster", False, INERT)
     _flag("tls-replication", False, INERT)
-    _flag("tls-prefer-server-ciphers", False, INERT)
-    _flag("tls-session-caching", True, INERT)
+    _flag("tls-prefer-server-ciphers", False)
+    _flag("tls-session-caching", True)
     _number("tls-session-cache-size", 20480, flags=INERT)
     _number("tls-session-cache-timeout", 300, flags=INERT)
-    _row("tls-auth-clients", Choice("no", "yes", "optional"), "yes", INERT)
-    _texts("tls-ca-cert-dir tls-ca-cert-file tls-cert-file tls-ciphers tls-ciphersuites", INERT)
-    _texts("tls-client-cert-file tls-client-key-file tls-dh-params-file tls-key-file", INERT)
-    _texts("tls-protocols", INERT)
-    _texts("tls-client-key-file-pass tls-key-file-pass", INERT | SENSITIVE)
+    _row("tls-auth-clients", Choice("no", "yes", "optional"), "yes")
+    _texts("tls-ca-cert-dir tls-ca-cert-file tls-cert-file tls-key-file", VOLATILE)
+    _texts("tls-dh-params-file", VOLATILE)
+    _texts("tls-key-file-pass", SENSITIVE)
+    _texts("tls-ciphers tls-protocols", 0)
+    _texts("tls-ciphersuites tls-client-cert-file tls-client-key-file", INERT)
+    _texts("tls-client-key-file-pass", INERT | SENSITIVE)
 
 
 def _process() -> None:
@@ -200,10 +204,10 @@ def _process() -> None:
 
 def _security() -> None:
     _row("requirepass", _UNSET, "", SENSITIVE)
-    _row("aclfile", _TEXT, "", IMMUTABLE | INERT)
+    _row("aclfile", _TEXT, "", IMMUTABLE)
     channels = Choice("allchannels", "resetchannels")
-    _row("acl-pubsub-default", channels, "resetchannels", INERT)
-    _number("acllog-max-len", 128, high=LONG_MAX, flags=INERT)
+    _row("acl-pubsub-default", channels, "resetchannels")
+    _number("acllog-max-len", 128, high=LONG_MAX)
 
 
 def _memory_limits() -> None:
@@ -218,13 +222,13 @@ def _memory_limits() -> None:
         "noeviction",
     )
     _memory("maxmemory", 0, high=ULONG_MAX)
-    _row("maxmemory-policy", policies, "noeviction", INERT)
-    _number("maxmemory-samples", 5, low=1, flags=INERT)
-    _number("maxmemory-eviction-tenacity", 10, high=100, flags=INERT)
-    _row("maxmemory-clients", MemoryOrPercent(), 0, INERT)
-    _number("lfu-log-factor", 10, flags=INERT)
-    _number("lfu-decay-time", 1, flags=INERT)
-    _flag("lazyfree-lazy-eviction", False, INERT)
+    _row("maxmemory-policy", policies, "noeviction")
+    _number("maxmemory-samples", 5, low=1)
+    _number("maxmemory-eviction-tenacity", 10, high=100)
+    _row("maxmemory-clients", MemoryOrPercent(), 0)
+    _number("lfu-log-factor", 10)
+    _number("lfu-decay-time", 1)
+    _flag("lazyfree-lazy-eviction", False)
     _flag("lazyfree-lazy-expire", False)
     _flag("lazyfree-lazy-server-del", False)
     _flag("lazyfree-lazy-user-del", False)
@@ -248,9 +252,9 @@ def _encodings() -> None:
     _number("set-max-intset-entries", 512, high=LONG_MAX)
     _number("zset-max-listpack-entries", 128, high=LONG_MAX, alias="zset-max-ziplist-entries")
     _memory("zset-max-listpack-value", 64, alias="zset-max-ziplist-value")
-    _memory("hll-sparse-max-bytes", 3000, flags=INERT)
-    _memory("stream-node-max-bytes", 4096, flags=INERT)
-    _number("stream-node-max-entries", 100, high=LONG_MAX, flags=INERT)
+    _memory("hll-sparse-max-bytes", 3000)
+    _memory("stream-node-max-bytes", 4096)
+    _number("stream-node-max-entries", 100, high=LONG_MAX)
 
 
 def _observation() -> None:
@@ -259,9 +263,10 @@ def _observation() -> None:
     _number("latency-monitor-threshold", 0, high=LONG_MAX)
     _flag("latency-tracking", True)
     _row("latency-tracking-info-percentiles", Percentiles(), (50.0, 99.0, 99.9))
-    _row("notify-keyspace-events", EventClasses(), 0, INERT)
+    _row("notify-keyspace-events", EventClasses(), 0)
     busy = Number(0, LONG_MAX)
-    _row("busy-reply-threshold", busy, 5000, INERT, "lua-time-limit")
+    _row("busy-reply-threshold", busy, 5000, 0, "lua-time-limit")
+    _memory("lua-memory-limit", 1 << 30)
     _flag("lua-enable-deprecated-api", False, IMMUTABLE | INERT | HIDDEN)
 
 
@@ -269,7 +274,7 @@ def _durability() -> None:
     _row("save", SavePoints(), ((3600, 1), (300, 100), (60, 10000)), INERT)
     _row("dbfilename", FileName("dbfilename", may_be_empty=True), "dump.rdb", PROTECTED | INERT)
     _flag("stop-writes-on-bgsave-error", True, INERT)
-    _flag("rdbcompression", True, INERT)
+    _flag("rdbcompression", True)
     _flag("rdbchecksum", True, IMMUTABLE | INERT)
     _flag("rdb-del-sync-files", False, INERT)
     _flag("rdb-save-incremental-fsync", True, INERT)

@@ -72,7 +72,13 @@ class Settings:
     # Memory. In bytes; 0 is no limit.
     maxmemory: i64
     maxmemory_policy: str
+    maxmemory_samples: i64
+    maxmemory_eviction_tenacity: i64
+    maxmemory_clients: i64  # below 0: percent of maxmemory
+    lfu_log_factor: i64
+    lfu_decay_time: i64  # minutes
     # Freeing in slices.
+    lazyfree_lazy_eviction: bool
     lazyfree_lazy_expire: bool
     lazyfree_lazy_server_del: bool
     lazyfree_lazy_user_del: bool
@@ -93,16 +99,32 @@ class Settings:
     # Access.
     databases: i64
     requirepass: str
+    acl_pubsub_default: str
+    acllog_max_len: i64
     protected_mode: bool
     # Observation. slowlog_log_slower_than in µs (-1 never, 0 everything), the others in ms.
     slowlog_log_slower_than: i64
     slowlog_max_len: i64
     latency_monitor_threshold: i64
     latency_tracking: bool
+    # Who is told of changes. Bits of NOTIFY_*; keys, 0 is no limit.
+    notify_keyspace_events: i64
+    tracking_table_max_keys: i64
+    # Scripts. busy_reply_threshold in ms, lua_memory_limit in bytes; 0 is no limit.
+    busy_reply_threshold: i64
+    lua_memory_limit: i64
+    # Dumps.
+    rdbcompression: bool
 
     def __init__(self) -> None:
         self.maxmemory = 0
         self.maxmemory_policy = "noeviction"
+        self.maxmemory_samples = 5
+        self.maxmemory_eviction_tenacity = 10
+        self.maxmemory_clients = 0
+        self.lfu_log_factor = 10
+        self.lfu_decay_time = 1
+        self.lazyfree_lazy_eviction = False
         self.lazyfree_lazy_expire = False
         self.lazyfree_lazy_server_del = False
         self.lazyfree_lazy_user_del = False
@@ -120,8 +142,15 @@ class Settings:
         self.output_pubsub = OutputLimits(32 << 20, 8 << 20, 60)
         self.databases = 16
         self.requirepass = ""
+        self.acl_pubsub_default = "resetchannels"
+        self.acllog_max_len = 128
         self.protected_mode = True
         self.slowlog_log_slower_than = 10000
         self.slowlog_max_len = 128
         self.latency_monitor_threshold = 0
         self.latency_tracking = True
+        self.notify_keyspace_events = 0
+        self.tracking_table_max_keys = 1_000_000
+        self.busy_reply_threshold = 5000
+        self.rdbcompression = True
+        self.lua_memory_limit = 1 << 30

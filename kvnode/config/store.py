@@ -10,6 +10,7 @@ from kvnode.config.directives import (
     HIDDEN,
     IMMUTABLE,
     PROTECTED,
+    VOLATILE,
     Directive,
     find,
 )
@@ -123,7 +124,8 @@ class Config:
             for (name, text), row in zip(pairs, rows, strict=True):
                 current = name.lower()
                 self._values[row.name] = row.kind.parse(_split(row, [text]), self._values[row.name])
-                if self._values[row.name] != before[row.name] and row not in changed:
+                differs = self._values[row.name] != before[row.name] or row.flags & VOLATILE
+                if differs and row not in changed:
                     changed.append(row)
             for row in changed:
                 current = _name_given(row, pairs)

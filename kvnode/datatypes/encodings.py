@@ -17,6 +17,9 @@ class Encodings:
     set_max_listpack_value: i64
     zset_max_listpack_entries: i64
     zset_max_listpack_value: i64
+    stream_node_max_bytes: i64
+    stream_node_max_entries: i64
+    hll_sparse_max_bytes: i64
 
     def __init__(self) -> None:
         self.hash_max_listpack_entries = 512
@@ -26,3 +29,6 @@ class Encodings:
         self.set_max_listpack_value = 64
         self.zset_max_listpack_entries = 128
         self.zset_max_listpack_value = 64
+        self.stream_node_max_bytes = 4096
+        self.stream_node_max_entries = 100
+        self.hll_sparse_max_bytes = 3000

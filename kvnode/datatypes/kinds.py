@@ -11,6 +11,7 @@ from kvnode.structures.index_table import HashTable, SetTable
 from kvnode.structures.list_nodes import ListNodes
 from kvnode.structures.mutable_string import MutableString
 from kvnode.structures.score_table import ScoreTable
+from kvnode.structures.stream_container import Stream
 
 
 def type_name(stored: object) -> bytes:
@@ -34,6 +35,8 @@ def type_name(stored: object) -> bytes:
         return b"zset"
     if isinstance(stored, ListNodes):
         return b"list"
+    if isinstance(stored, Stream):
+        return b"stream"
     if stored is None:
         return b"none"
     assert strings.is_string(stored), type(stored)
@@ -55,6 +58,8 @@ def encoding(stored: object, encodings: Encodings) -> bytes:
         return b"skiplist"
     if isinstance(stored, ListNodes):
         return b"quicklist"
+    if isinstance(stored, Stream):
+        return b"stream"
     assert isinstance(stored, (HashTable, SetTable)), type(stored)
     return b"hashtable"
 
@@ -68,6 +73,8 @@ def copy(stored: object) -> object:
     if isinstance(stored, (HashTable, SetTable)):
         return stored.copy()
     if isinstance(stored, ScoreTable):
+        return stored.copy()
+    if isinstance(stored, Stream):
         return stored.copy()
     assert isinstance(stored, ListNodes), type(stored)
     return stored.copy()

@@ -32,6 +32,13 @@ def stored_form(value: bytes) -> object:
     return value
 
 
+def computed_form(value: bytes) -> object:
+    """Return the form of a string that a command made, which Redis calls raw whatever its size."""
+    if len(value) > _EMBEDDED_MAX and not (value[0] >= TAG_MIN and value[0] <= TAG_MAX):
+        return value
+    return MutableString(value, True)
+
+
 def text(stored: object) -> bytes | None:
     """Return the string in a stored form, None for an absent one; raises WrongType."""
     if isinstance(stored, bytes):
@@ -51,6 +58,14 @@ def text_or_empty(stored: object) -> bytes:
     """Return the string in a stored form, empty for an absent one; raises WrongType."""
     value = text(stored)
     return b"" if value is None else value
+
+
+def mutable(stored: object) -> MutableString:
+    """Return a stored string, empty for an absent one, in the form that changes in place."""
+    if isinstance(stored, MutableString):
+        stored.changed = True
+        return stored
+    return MutableString(text_or_empty(stored), True)
 
 
 def is_string(stored: object) -> bool:

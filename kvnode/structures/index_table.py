@@ -121,6 +121,25 @@ class IndexTable(Container):
                     return index
             position += 1
 
+    def find_hash(self, member: bytes) -> i64:
+        """Return the index of a member with the same 31 bits of hash, or -1. O(1).
+
+        It is another member's once in 2**31 calls; for that the members stay out of the cache.
+        """
+        hash_word = _hash_word(member)
+        words = self._words
+        position: i64 = hash_word >> self._shift
+        if position < self._boundary:
+            words = self._next
+            position = hash_word >> self._next_shift
+        while True:
+            word = words[position]
+            if word < 0:
+                return -1
+            if (word ^ hash_word) >> 32 == 0:
+                return word & _INDEX_MASK
+            position += 1
+
     def add(self, member: bytes) -> i64:
         """Append a member that is known to be absent; return its index. O(1)."""
         members = self.members
@@ -266,6 +285,10 @@ class IndexTable(Container):
         self._next = vec[i64]()
         self._boundary = 0
         self._resizing = False
+
+    def table_bytes(self) -> i64:
+        """Return the memory of the words and of the list of members, without their content."""
+        return 8 * (len(self._words) + len(self._next) + len(self.members))
 
     # --- copies and checks ---
 

@@ -127,6 +127,44 @@ def encode_integer(value: i64) -> bytes:
     return writer.getvalue()
 
 
+def write_element(writer: BytesWriter, element: bytes) -> None:
+    """Append the whole entry of an element; what `encode` returns."""
+    size: i64 = len(element)
+    if size >= 64:
+        writer.write(encode(element))
+        return
+    if size <= 20:
+        is_integer, value = canonical_integer(element)
+        if is_integer:
+            write_integer(writer, value)
+            return
+    writer.append(0x80 | size)
+    writer.write(element)
+    writer.append(size + 1)
+
+
+def write_integer(writer: BytesWriter, value: i64) -> None:
+    """Append the whole entry of an integer; what `encode_integer` returns."""
+    if 0 <= value < 128:
+        writer.append(value)
+        writer.append(1)
+    elif -4096 <= value < 4096:
+        writer.append(0xC0 | ((value >> 8) & 0x1F))
+        writer.append(value & 0xFF)
+        writer.append(2)
+    else:
+        writer.write(encode_integer(value))
+
+
+def integer_size(value: i64) -> i64:
+    """Return the size of an integer's whole entry."""
+    if 0 <= value < 128:
+        return 2
+    if -4096 <= value < 4096:
+        return 3
+    return len(encode_integer(value))
+
+
 def _integer_lead(value: i64) -> i64:
     """Return the first byte of an integer's entry."""
     if 0 <= value < 128:
@@ -275,6 +313,12 @@ def get(data: bytes, offset: i64) -> bytes:
     if _STRING_12 <= lead < _STRING_32:
         return data[offset + 2 : offset + _body_size(data, offset, lead)]
     return str(_integer_at(data, offset, lead)).encode()
+
+
+def get_integer(data: bytes, offset: i64) -> i64:
+    """Return the integer at `offset`, where it is known that one stands there."""
+    lead: i64 = data[offset]
+    return lead if lead < 0x80 else _integer_at(data, offset, lead)
 
 
 def get_score(data: bytes, offset: i64) -> float:

@@ -23,6 +23,17 @@ class MutableString(Container):
         self.changed = changed
         self.measure()
 
+    def grow(self, length: i64) -> bool:
+        """Append zeros up to a length in bytes; return whether there were fewer bytes."""
+        missing = length - len(self.data)
+        if missing <= 0:
+            return False
+        if self.data:
+            self.data += bytes(missing)
+        else:
+            self.data = bytearray(missing)  # spares a copy of what may be 512 MB
+        return True
+
     def measure(self) -> None:
         """Book the size after a change of `data`."""
         length: i64 = len(self.data)

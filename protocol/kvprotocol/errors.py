@@ -12,11 +12,15 @@ from mypy_extensions import mypyc_attr
 
 @mypyc_attr(native_class=False)
 class ReplyError(Exception):
-    """An error reply; `message` is the whole line without the leading minus."""
+    """An error reply; `message` is the whole line without the leading minus.
 
-    def __init__(self, message: str) -> None:
+    `was_counted`: the statistics of errors have it already, it comes from a command of a script.
+    """
+
+    def __init__(self, message: str, was_counted: bool = False) -> None:
         super().__init__(message)
         self.message = message
+        self.was_counted = was_counted
 
 
 @mypyc_attr(native_class=False)
@@ -78,6 +82,13 @@ NO_PROTO: Final = "NOPROTO unsupported protocol version"
 LOADING: Final = "LOADING kvnode is loading the dataset in memory"
 MAX_CLIENTS: Final = "ERR max number of clients reached"
 UNBLOCKED: Final = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+NO_SCRIPT: Final = "NOSCRIPT No matching script. Please use EVAL."
+BUSY_SCRIPT: Final = (
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+)
+BUSY_FUNCTION: Final = (
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+)
 CLUSTER_DISABLED: Final = "ERR This instance has cluster support disabled"
 PROTECTED_MODE: Final = (
     "DENIED kvnode runs in protected mode: it has no password and accepts loopback connections"

@@ -97,6 +97,14 @@ class BigNumber:
 
 
 @final
+class DoubleText:
+    """A double in digits of its own: a double in RESP3, a bulk string in RESP2."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+
+@final
 class WithAttribute:
     """A reply behind an attribute map, which RESP2 leaves out."""
 
@@ -107,7 +115,7 @@ class WithAttribute:
 
 @final
 class EncodedArray:
-    """An array of `count` bulk strings that are stored in wire form already."""
+    """An array of `count` elements in wire form already: bulk strings, and arrays of such."""
 
     def __init__(self, count: i64, chunks: list[bytes]) -> None:
         self.count = count
@@ -297,6 +305,11 @@ class ReplyWriter:
                 self.bulk(reply.text)
             else:
                 self._line(b"(", reply.text)
+        elif isinstance(reply, DoubleText):
+            if self.protocol == 2:
+                self.bulk(reply.text)
+            else:
+                self._line(b",", reply.text)
         elif isinstance(reply, WithAttribute):
             if self.protocol == 3:
                 self._flat(b"|", reply.attribute.items, 2)

@@ -30,12 +30,19 @@ MAY_IMPORT: Final = {
 ONLY_IMPORTED_BY: Final = {
     "kvnode.cli": ("kvnode.__main__",),
     "kvnode.server": ("kvnode.cli",),
-    "kvnode.connection": ("kvnode.server",),
+    "kvnode.connection": ("kvnode.server", "kvnode.busy"),
     "kvnode.commands": ("kvnode.commands", "kvnode.node"),
 }
 SOCKET_MODULES: Final = ("asyncio", "uvloop", "socket", "selectors", "ssl")
 SANS_IO: Final = ("kvnode", "kvprotocol")
-HAS_SOCKETS: Final = ("kvnode.server", "kvnode.listeners", "kvnode.connection")
+HAS_SOCKETS: Final = (
+    "kvnode.server",
+    "kvnode.listeners",
+    "kvnode.connection",
+    "kvnode.busy",
+    "kvnode.tls",
+    "kvnode.metrics_http",
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

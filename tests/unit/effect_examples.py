@@ -1,8 +1,10 @@
 """Example requests for every writing command, for the tests of effects.
 
 A script is requests between semicolons. `B:` before a request sends it on a second session; `@10`
-lets ten seconds pass; `dump:k` is what DUMP k answers. The last request is the one the script is
-there for, but for blocking commands that wait: there the request that serves them comes last.
+lets ten seconds pass; `dump:k` is what DUMP k answers; `library:f` is the code of a library with
+a function, both called f; `libraries` is what FUNCTION DUMP answers. The last request is the one
+the script is there for, but for blocking commands that wait: there the request that serves them
+comes last.
 """
 
 from typing import Final
@@ -63,11 +65,20 @@ STRINGS: Final[dict[str, tuple[str, ...]]] = {
     "INCRBY": ("INCRBY k 5",),
     "DECRBY": ("DECRBY k 5",),
     "INCRBYFLOAT": ("SET k 10.1 EX 10; INCRBYFLOAT k 0.2", "INCRBYFLOAT k 3"),
-    "SETBIT": ("SETBIT k 7 1",),
-    "BITOP": ("SET a x; SET b y; BITOP XOR d a b",),
-    "BITFIELD": ("BITFIELD k INCRBY u8 0 5",),
-    "PFADD": ("PFADD k a b",),
-    "PFMERGE": ("PFADD a x; PFADD b y; PFMERGE d a b",),
+    "SETBIT": ("SETBIT k 7 1", "SET k 12; SETBIT k 100 0", "SETBIT k 9 1; SETBIT k 9 0"),
+    "BITOP": (
+        "SET a x; SET b y; BITOP XOR d a b",
+        "SET a x EX 10; BITOP NOT a a",
+        "RPUSH d x; BITOP OR d a b",
+    ),
+    "BITFIELD": (
+        "BITFIELD k INCRBY u8 0 5",
+        "SET k 12; BITFIELD k SET i5 3 -7 OVERFLOW SAT INCRBY u8 #3 300",
+        "BITFIELD k OVERFLOW FAIL INCRBY u8 64 300",
+    ),
+    "PFADD": ("PFADD k a b", "PFADD k", "PFADD k a b; PFADD k a c"),
+    "PFMERGE": ("PFADD a x; PFADD b y; PFMERGE d a b", "PFMERGE d"),
+    "PFDEBUG": ("PFADD k a b; PFDEBUG TODENSE k", "PFADD k a; PFDEBUG GETREG k"),
 }
 
 LISTS: Final[dict[str, tuple[str, ...]]] = {
@@ -141,6 +152,94 @@ SORTED_SETS: Final[dict[str, tuple[str, ...]]] = {
     "ZDIFFSTORE": ("ZADD a 1 x 2 y; ZADD b 3 y; ZDIFFSTORE d 2 a b",),
 }
 
+_PLACES: Final = "GEOADD g 13.361389 38.115556 a 15.087269 37.502669 b 2.35 48.85 c"
+GEO: Final[dict[str, tuple[str, ...]]] = {
+    "GEOADD": (_PLACES, f"{_PLACES}; GEOADD g XX CH 1 2 a 3 4 d", f"{_PLACES}; GEOADD g 5 6 a"),
+    "GEOSEARCHSTORE": (
+        f"{_PLACES}; GEOSEARCHSTORE d g FROMMEMBER a BYRADIUS 300 km STOREDIST",
+        f"{_PLACES}; GEOSEARCHSTORE d g FROMLONLAT 5 45 BYBOX 3000 3000 km COUNT 2 ANY",
+        f"{_PLACES}; SET d v; GEOSEARCHSTORE d g FROMLONLAT 100 -40 BYRADIUS 1 m",
+    ),
+    "GEORADIUS": (
+        f"{_PLACES}; GEORADIUS g 13 38 300 km STORE d",
+        f"{_PLACES}; GEORADIUS g 13 38 300 mi STOREDIST g DESC",
+    ),
+    "GEORADIUSBYMEMBER": (
+        f"{_PLACES}; GEORADIUSBYMEMBER g b 300 km STORE d COUNT 1",
+        "SET d v; GEORADIUSBYMEMBER missing b 300 km STORE d",
+    ),
+}
+
+# A stream of six entries in nodes of two, and a group that read three of them.
+_ENTRIES: Final = "CONFIG SET stream-node-max-entries 2; " + "; ".join(
+    f"XADD s {i}-1 f {i}" for i in range(1, 7)
+)
+_GROUP: Final = f"{_ENTRIES}; XGROUP CREATE s g 0; XREADGROUP GROUP g c COUNT 3 STREAMS s >"
+
+STREAMS: Final[dict[str, tuple[str, ...]]] = {
+    "XADD": (
+        "XADD s * f v",
+        "XADD s 5-* f v; XADD s 5-* f v g w",
+        "XADD s 5-1 f v; XADD s NOMKSTREAM 6-1 f v",
+        f"{_ENTRIES}; XADD s MAXLEN 2 * f v",
+        f"{_ENTRIES}; XADD s MAXLEN ~ 3 LIMIT 2 * f v",
+        f"{_ENTRIES}; XADD s MAXLEN ~ 100 LIMIT 2 9-* f v",
+        f"{_ENTRIES}; XADD s MINID 4 9-1 f v",
+        f"{_ENTRIES}; XADD s MINID ~ 4 LIMIT 2 9-1 f v",
+        f"{_ENTRIES}; XADD s MAXLEN ~ 0 9-1 f v",
+    ),
+    "XTRIM": (
+        f"{_ENTRIES}; XTRIM s MAXLEN 3",
+        f"{_ENTRIES}; XTRIM s MAXLEN ~ 3",
+        f"{_ENTRIES}; XTRIM s MAXLEN ~ 0 LIMIT 3",
+        f"{_ENTRIES}; XDEL s 2-1; XTRIM s MINID ~ 6",
+        f"{_ENTRIES}; XTRIM s MINID 4-1",
+        f"{_ENTRIES}; XTRIM s MINID ~ 99",
+    ),
+    "XDEL": (f"{_ENTRIES}; XDEL s 1-1 3-1 9-9", f"{_GROUP}; XDEL s 1-1 2-1 3-1 4-1 5-1 6-1"),
+    "XSETID": (f"{_ENTRIES}; XSETID s 9-9 ENTRIESADDED 20 MAXDELETEDID 8-8",),
+    "XGROUP CREATE": (
+        f"{_ENTRIES}; XGROUP CREATE s g 2",
+        f"{_ENTRIES}; XGROUP CREATE s g $ ENTRIESREAD 4",
+        "XGROUP CREATE s g $ MKSTREAM",
+    ),
+    "XGROUP SETID": (
+        f"{_GROUP}; XGROUP SETID s g $ ENTRIESREAD 6",
+        f"{_GROUP}; XGROUP SETID s g 2",
+    ),
+    "XGROUP DESTROY": (f"{_GROUP}; XGROUP DESTROY s g",),
+    "XGROUP CREATECONSUMER": (f"{_GROUP}; XGROUP CREATECONSUMER s g d",),
+    "XGROUP DELCONSUMER": (f"{_GROUP}; XGROUP DELCONSUMER s g c",),
+    "XREADGROUP": (
+        f"{_GROUP}; @2; XREADGROUP GROUP g c STREAMS s >",
+        f"{_GROUP}; XREADGROUP GROUP g d COUNT 1 STREAMS s >",
+        f"{_GROUP}; @2; XREADGROUP GROUP g c COUNT 2 STREAMS s 0",
+        f"{_GROUP}; XREADGROUP GROUP g d STREAMS s 0",
+        f"{_GROUP}; XREADGROUP GROUP g d NOACK STREAMS s >",
+        f"{_GROUP}; XDEL s 4-1; XREADGROUP GROUP g d STREAMS s >",
+        f"{_GROUP}; XGROUP SETID s g 1; @2; XREADGROUP GROUP g d STREAMS s >",
+        f"{_GROUP}; XADD t 1-1 f v; XGROUP CREATE t g 0; XREADGROUP GROUP g c STREAMS s t > >",
+        f"{_GROUP}; XREADGROUP GROUP g c STREAMS s >;"
+        " B: XREADGROUP GROUP g d BLOCK 0 STREAMS s >; XADD s * f v; XADD s * f w",
+        f"{_GROUP}; B: XREADGROUP GROUP g d BLOCK 0 NOACK STREAMS s >; XADD s * f v",
+    ),
+    "XACK": (f"{_GROUP}; XACK s g 1-1 3-1 9-9",),
+    "XCLAIM": (
+        f"{_GROUP}; @2; XCLAIM s g d 1 1-1 2-1 9-9",
+        f"{_GROUP}; XCLAIM s g c 0 1-1 RETRYCOUNT 7 IDLE 500",
+        f"{_GROUP}; XCLAIM s g d 0 2-1 5-1 FORCE JUSTID",
+        f"{_GROUP}; XCLAIM s g d 0 5-1 FORCE TIME 1000 LASTID 5-1",
+        f"{_GROUP}; XDEL s 1-1; XCLAIM s g d 0 1-1 2-1",
+        f"{_GROUP}; XDEL s 1-1; XCLAIM s g d 0 1-1 LASTID 5-1",
+        f"{_GROUP}; XCLAIM s g d 0 9-9 LASTID 5-1",
+    ),
+    "XAUTOCLAIM": (
+        f"{_GROUP}; @2; XAUTOCLAIM s g d 100 0",
+        f"{_GROUP}; XDEL s 2-1; XAUTOCLAIM s g d 0 0 COUNT 2 JUSTID",
+        f"{_GROUP}; XDEL s 1-1 2-1 3-1; XAUTOCLAIM s g d 0 0",
+    ),
+}
+
 KEYS: Final[dict[str, tuple[str, ...]]] = {
     "DEL": ("MSET a 1 b 2 c 3; DEL a b x",),
     "UNLINK": ("MSET a 1 b 2; RPUSH l x; UNLINK a l x",),
@@ -169,10 +268,25 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 # More elements than a packed form holds.
+FUNCTIONS: Final[dict[str, tuple[str, ...]]] = {
+    "FUNCTION LOAD": (
+        "FUNCTION LOAD library:f",
+        "FUNCTION LOAD library:f; FUNCTION LOAD REPLACE library:f",
+    ),
+    "FUNCTION DELETE": ("FUNCTION LOAD library:f; FUNCTION DELETE f",),
+    "FUNCTION FLUSH": ("FUNCTION LOAD library:f; FUNCTION FLUSH", "FUNCTION FLUSH ASYNC"),
+    "FUNCTION RESTORE": (
+        "FUNCTION LOAD library:f; FUNCTION RESTORE libraries FLUSH",
+        "FUNCTION LOAD library:f; FUNCTION RESTORE libraries REPLACE",
+    ),
+}
+
 _MANY: Final = " ".join(f"element{i:03}" for i in range(300))
 _MANY_SCORES: Final = " ".join(f"{i * 7 % 100} element{i:03}" for i in range(300))
 
-EXAMPLES: Final = STRINGS | LISTS | SETS | HASHES | SORTED_SETS | KEYS | BLOCKED
+EXAMPLES: Final = (
+    STRINGS | LISTS | SETS | HASHES | SORTED_SETS | GEO | STREAMS | KEYS | FUNCTIONS | BLOCKED
+)
 
 # More than one command: the effects belong together, or come from the clock.
 MIXED: Final = (
@@ -235,6 +349,17 @@ UNCHANGED: Final[dict[str, str]] = {
     "ZUNIONSTORE": "ZUNIONSTORE d 2 a b",
     "ZINTERSTORE": "ZINTERSTORE d 2 a b",
     "ZDIFFSTORE": "ZDIFFSTORE d 2 a b",
+    "XADD": "XADD s NOMKSTREAM * f v",
+    "XTRIM": "XADD s 1-1 f v; XTRIM s MAXLEN 5",
+    "XDEL": "XADD s 1-1 f v; XDEL s 2-1",
+    "XGROUP DESTROY": "XADD s 1-1 f v; XGROUP DESTROY s g",
+    "XGROUP CREATECONSUMER": "XGROUP CREATE s g 0 MKSTREAM; XGROUP CREATECONSUMER s g c;"
+    " XGROUP CREATECONSUMER s g c",
+    "XGROUP DELCONSUMER": "XGROUP CREATE s g 0 MKSTREAM; XGROUP DELCONSUMER s g c",
+    "XREADGROUP": "XGROUP CREATE s g 0 MKSTREAM; XREADGROUP GROUP g c STREAMS s >",
+    "XACK": "XGROUP CREATE s g 0 MKSTREAM; XACK s g 1-1",
+    "XCLAIM": "XGROUP CREATE s g 0 MKSTREAM; XCLAIM s g c 0 1-1",
+    "XAUTOCLAIM": "XGROUP CREATE s g 0 MKSTREAM; XAUTOCLAIM s g c 0 0",
     "DEL": "DEL k",
     "UNLINK": "UNLINK k",
     "EXPIRE": "EXPIRE k 10",
@@ -257,14 +382,21 @@ UNCHANGED: Final[dict[str, str]] = {
     "BITOP": "BITOP AND d a b",
     "BITFIELD": "BITFIELD k GET u8 0",
     "PFADD": "PFADD k a; PFADD k a",
+    "PFDEBUG": "PFADD k a; PFDEBUG TODENSE k; PFDEBUG GETREG k",
+    "SETBIT": "SETBIT k 7 1; SETBIT k 7 1",
+    "GEOADD": "GEOADD g 1 2 a; GEOADD g 1 2 a",
+    "GEOSEARCHSTORE": "GEOSEARCHSTORE d g FROMMEMBER a BYRADIUS 1 m",
+    "GEORADIUS": "GEOADD g 1 2 a; GEORADIUS g 1 2 3 m",
+    "GEORADIUSBYMEMBER": "GEORADIUSBYMEMBER g a 3 m STORE d",
 }
 
 # They count as a change whatever they meet, as in Redis.
 ALWAYS_CHANGE: Final = frozenset(
     (
         *("SETEX", "PSETEX", "GETSET", "MSET", "APPEND", "INCR", "DECR", "INCRBY", "DECRBY"),
-        *("INCRBYFLOAT", "SETBIT", "PFMERGE", "LPUSH", "RPUSH", "LSET", "LTRIM", "HSET"),
+        *("INCRBYFLOAT", "PFMERGE", "LPUSH", "RPUSH", "LSET", "LTRIM", "HSET"),
         *("HMSET", "HINCRBY", "HINCRBYFLOAT", "ZINCRBY", "RENAME", "RESTORE", "FLUSHDB"),
-        *("FLUSHALL", "SWAPDB"),
+        *("FLUSHALL", "SWAPDB", "XSETID", "XGROUP CREATE", "XGROUP SETID"),
+        *("FUNCTION LOAD", "FUNCTION DELETE", "FUNCTION FLUSH", "FUNCTION RESTORE"),
     )
 )

@@ -12,9 +12,14 @@ from kvnode.datatypes.kinds import type_name
 from kvnode.datatypes.lists import List
 from kvnode.datatypes.sets import Set
 from kvnode.datatypes.sorted_sets import SortedSet
+from kvnode.datatypes.streams import opened
 from kvnode.dispatch import EffectLog
 from kvnode.node import Node
 from kvnode.session import Outlet, Session
+from kvnode.structures.stream_container import Stream
+from kvnode.structures.stream_cursor import StreamCursor
+from kvnode.structures.stream_ids import LOWEST, text_of
+from kvnode.structures.stream_pending import DELIVERIES, TIME
 
 START_SECONDS: Final = 1_700_000_000.0
 
@@ -108,7 +113,7 @@ class Engine:
         self.node.tick(self.clock.seconds)
 
     def dump(self) -> Dump:
-        """Return everything that all databases hold."""
+        """Return everything that all databases hold, and libraries under database -1."""
         found: Dump = {}
         for database in self.node.dataset.databases:
             for keys in database.groups:
@@ -116,6 +121,8 @@ class Engine:
                     place = (database.index, key)
                     kind = type_name(stored)
                     found[place] = (kind, self._content(kind, stored), database.deadline(key))
+        for library in self.node.scripting.functions.libraries():
+            found[-1, library.name] = (b"library", library.code, 0)
         return found
 
     def _content(self, kind: bytes, stored: object) -> object:
@@ -127,11 +134,40 @@ class Engine:
             return dict(zip(flat[::2], flat[1::2], strict=True))
         if kind == b"set":
             return set(Set.open(stored, encodings).members())
+        if kind == b"stream":
+            return stream_content(opened(stored))
         if kind == b"list":
             handle = List.open(stored, encodings)
             return handle.range(0, handle.count())
         members, scores = SortedSet.open(stored, encodings).items()
         return list(zip(members, scores, strict=True))
+
+
+def stream_content(stream: Stream) -> object:
+    """Return all of a stream but when its consumers were seen, which no log carries."""
+    entries = []
+    cursor = StreamCursor(stream)
+    more = cursor.seek(LOWEST, LOWEST)
+    while more:
+        entries.append((text_of(cursor.ms, cursor.seq), cursor.items()))
+        more = cursor.next()
+    groups = []
+    for group in stream.sorted_groups():
+        pending = []
+        more = group.pending.seek(LOWEST, LOWEST)
+        while more:
+            entry_id = text_of(group.pending.get(0), group.pending.get(1))
+            times = (group.pending.get(TIME), group.pending.get(DELIVERIES))
+            pending.append((entry_id, group.owner().name, times))
+            more = group.pending.step()
+        last = text_of(group.last_ms, group.last_seq)
+        groups.append((group.name, last, group.entries_read, sorted(group.consumers), pending))
+    ids = [
+        text_of(stream.last_ms, stream.last_seq),
+        text_of(stream.first_ms, stream.first_seq),
+        text_of(stream.deleted_ms, stream.deleted_seq),
+    ]
+    return entries, groups, ids, stream.entries_added
 
 
 def output(session: Session) -> bytes:

@@ -24,6 +24,8 @@ SMEMBERS m; SISMEMBER m a; SRANDMEMBER m 3; SSCAN m 0; SINTER m m; SUNION m m; S
 LRANGE l 0 -1; LINDEX l 0; LPOS l a; LLEN l; SORT l ALPHA; SORT m BY nosort GET #
 ZRANGE z 0 -1 WITHSCORES; ZRANGEBYSCORE z -inf +inf; ZSCORE z a; ZRANK z b; ZSCAN z 0; ZCOUNT z 0 9
 ZRANGE z [a [z BYLEX; ZRANDMEMBER z 2 WITHSCORES; ZUNION 1 z WITHSCORES; ZINTER 2 z z; ZMSCORE z a
+XRANGE x - +; XREVRANGE x + -; XLEN x; XREAD STREAMS x 0; XPENDING x g; XPENDING x g - + 10
+XINFO STREAM x; XINFO STREAM x FULL; XINFO GROUPS x; XINFO CONSUMERS x g
 """
 FAILURES = """
 nope; GET; GET a b c; INCR h; LPUSH s a; ZADD z x a; SET s v EX 0; SET s v NX XX; HSET h a; EXEC
@@ -54,7 +56,8 @@ def stocked() -> Engine:
     scores = " ".join(f"{i} m{i}" for i in range(600))
     run(
         engine,
-        "SET s hello; SET t help; APPEND s x; HSET h a 1 b 2; SADD m a b 3; RPUSH l b a c;"
+        "XADD x 1-1 f v; XGROUP CREATE x g 0; XREADGROUP GROUP g c STREAMS x >; XADD x 2-1 f v;"
+        " SET s hello; SET t help; APPEND s x; HSET h a 1 b 2; SADD m a b 3; RPUSH l b a c;"
         f" ZADD z 1 a 2 b 3 c; HSET H {many}; SADD M {members}; RPUSH L {members}; ZADD Z {scores}",
     )
     return engine

@@ -274,5 +274,5 @@ def test_typed_readers_return_what_the_engine_needs() -> None:
 def test_directives_without_effect_are_listed_when_set_away_from_the_default() -> None:
     config = Config()
     assert config.without_effect() == []
-    config.set_many([("tls-session-caching", "no"), ("hz", "20")])
-    assert config.without_effect() == [("tls-session-caching", "no")]
+    config.set_many([("tls-cluster", "yes"), ("hz", "20")])
+    assert config.without_effect() == [("tls-cluster", "yes")]

@@ -3,82 +3,18 @@
 from __future__ import annotations
 
 import os
-import select
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kvnode import server
+from .processes import END_SECONDS, START_SECONDS, Start, ask, free_port, start, wait_for_line
 
-START_SECONDS = 30.0
-END_SECONDS = 10.0
-
-Start = Callable[..., "subprocess.Popen[bytes]"]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start nodes; what still runs at the end of the test is killed."""
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def launch(*words: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "kvnode", "serve", *words],
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        processes.append(process)
-        return process
-
-    yield launch
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for_line(process: subprocess.Popen[bytes], text: bytes) -> bytes:
-    """The log up to the line that holds `text`."""
-    assert process.stderr is not None
-    seen = b""
-    deadline = time.monotonic() + START_SECONDS
-    while text not in seen:
-        ready = select.select([process.stderr], [], [], max(0.0, deadline - time.monotonic()))[0]
-        data = os.read(process.stderr.fileno(), 65536) if ready else b""
-        assert data, f"no {text!r} in the log: {seen.decode()}"
-        seen += data
-    return seen
-
-
-def ask(family: int, place: object, request: bytes, size: int) -> bytes:
-    """Send a request to a new connection and read this many bytes."""
-    with socket.socket(family) as client:
-        client.settimeout(END_SECONDS)
-        client.connect(place)  # type: ignore[arg-type]
-        client.sendall(request)
-        reply = b""
-        while len(reply) < size:
-            data = client.recv(65536)
-            if not data:
-                break
-            reply += data
-        return reply
+__all__ = ["start"]  # the fixture
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -310,14 +246,3 @@ def test_a_command_that_cannot_be_renamed_is_one_line_and_status_2(start: Start)
     assert node.returncode == 2
     assert log.startswith(b"kvnode: rename-command NOSUCH other: there is no such command")
     assert log.count(b"\n") == 1
-
-
-def test_memory_is_given_back_only_when_much_more_is_resident_than_used(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    megabyte = 1 << 20
-    monkeypatch.setattr(server, "resident_bytes", lambda: 400 * megabyte)
-    assert not server.return_memory(300 * megabyte)
-    assert not server.return_memory(250 * megabyte)
-    if sys.platform == "linux":
-        assert server.return_memory(100 * megabyte)

@@ -21,13 +21,25 @@ from typing import Final
 from . import counting, normalise
 from .client import Reply, Wire, encode_request
 from .harness import Difference, Pair, quoted
+from .random_bits import BITS, HLL_KEYS, HLL_SPARSE_BYTES
 from .random_databases import BLOCKING, DATABASES
+from .random_geo import GEO, GEO_KEYS
 from .random_grammar import GENERATORS as GRAMMAR
 from .random_grammar import KEYS, LEX_KEYS, Maker, Pools
+from .random_scripts import SCRIPTS
+from .random_streams import STREAMS, blocking_stream
 from .random_words import equal_block
 from .servers import kvnode_server, redis_server
 
-GENERATORS: Final[dict[str, list[tuple[int, Maker]]]] = {**GRAMMAR, **DATABASES}
+GENERATORS: Final[dict[str, list[tuple[int, Maker]]]] = {
+    **GRAMMAR,
+    **DATABASES,
+    **BITS,
+    **GEO,
+    **SCRIPTS,
+    **STREAMS,
+}
+NAMED_KEYS: Final = KEYS | LEX_KEYS | HLL_KEYS | GEO_KEYS
 BATCH: Final = 64
 HISTORY: Final = 20_000
 # How many of the last commands on the same keys are shown with a difference.
@@ -60,7 +72,7 @@ class RandomCommands:
             if self.left == 0:
                 return [b"DISCARD" if self.random.random() < 0.1 else b"EXEC"]
             if self.random.random() < 0.2:
-                return self._words(self.random.choice(BLOCKING))
+                return self._words(self.random.choice([*BLOCKING, blocking_stream]))
         argv = self._words(self.random.choices(self.makers, self.weights)[0])
         # A spoiled ZADD could give a lexicographic sorted set a second score, a spoiled SORT BY
         # would return a set in its own order.
@@ -108,6 +120,7 @@ class Run:
     def run(self, count: int, progress: Callable[[int], None] | None = None) -> None:
         """Run `count` commands, then compare the whole keyspaces."""
         channel = self.pair.client()
+        self.pair.config("hll-sparse-max-bytes", HLL_SPARSE_BYTES)
         while self.done < count:
             batch = [self.commands.next() for _ in range(min(BATCH, count - self.done))]
             data = b"".join(encode_request(argv) for argv in batch)
@@ -142,7 +155,7 @@ class Run:
         return normalise.equal(argv, mine, others)
 
     def _story(self, argv: list[bytes], ours: Reply, theirs: Reply) -> str:
-        keys = set(argv[1:]) & (KEYS | LEX_KEYS)
+        keys = set(argv[1:]) & NAMED_KEYS
         same = [row for row in self.history if keys & set(row[1][1:]) or row[1][0] == b"FLUSHDB"]
         lines = [
             f"seed {self.seed}, command {self.done}, RESP{self.pair.protocol}; last commands on "

@@ -13,7 +13,7 @@ from typing import Final
 Words = list[object]
 FAR_S: Final = 4102444800
 INT_MAX: Final = 2**63 - 1
-LETTERS: Final = {"string": "s", "list": "l", "set": "e", "hash": "h", "zset": "z"}
+LETTERS: Final = {"string": "s", "list": "l", "set": "e", "hash": "h", "zset": "z", "stream": "t"}
 KEYS: Final = frozenset(f"{letter}{i}".encode() for letter in LETTERS.values() for i in range(1, 6))
 # Sorted sets whose scores are all 0; only lexicographic commands touch them.
 LEX_KEYS: Final = frozenset({b"x1", b"x2", b"x3"})

@@ -1,0 +1,1 @@
+"""Access control: users, what they may run, and the log of what they were refused."""

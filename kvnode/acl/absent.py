@@ -1,0 +1,21 @@
+"""Commands of Redis 7.0.15 that kvnode does not have, with their categories.
+
+Rules may name them: a list of rules written for Redis (`+psync +replconf`, `-migrate`) is accepted
+as it is, and describes itself in the same words. A command that is declared has precedence.
+"""
+
+from typing import Final
+
+ABSENT: Final = {
+    b"bgrewriteaof": "admin slow dangerous",
+    b"bgsave": "admin slow dangerous",
+    b"dump": "keyspace read slow",
+    b"failover": "admin slow dangerous",
+    b"migrate": "keyspace write slow dangerous",
+    b"psync": "admin slow dangerous",
+    b"replconf": "admin slow dangerous",
+    b"restore": "keyspace write slow dangerous",
+    b"restore-asking": "keyspace write slow dangerous",
+    b"save": "admin slow dangerous",
+    b"sync": "admin slow dangerous",
+}

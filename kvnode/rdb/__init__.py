@@ -1,0 +1,1 @@
+"""Redis's serialised forms: what DUMP, FUNCTION DUMP and RDB files are made of."""

@@ -1,0 +1,1 @@
+"""Lua scripts: the runtime, its sandbox, the `redis` API inside it, and the cache of scripts."""

@@ -1,0 +1,1 @@
+"""What the libraries' worker processes import; a worker's PYTHONPATH is this folder alone."""
