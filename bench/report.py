@@ -137,7 +137,7 @@ def latency_table(results: Sequence[LatencyResult]) -> Table:
     return table
 
 
-SECTIONS: Final = ("Speed", "Memory", "Latency", "Soak", "Method")
+SECTIONS: Final = ("Speed", "Scripts", "Memory", "Latency", "Soak", "Method")
 
 
 def cpu_model() -> str:
@@ -175,6 +175,8 @@ def method(pairs: int, seconds: float) -> list[str]:
         "counted. Figures are medians. CPU is the server process's user and system time per "
         "request. Ratios: requests per second of kvnode over redis-server's; CPU of redis-server "
         "over kvnode's; in both, above 1 is better for kvnode. The range is that of the pairs.",
+        "Scripts: measured as speed is; each request is a call of one script of the cache, or of "
+        "a loaded function (`fcall_*`). bench/scripts.py holds their code.",
         "Memory: growth of the resident set (RSS) and of used_memory in fresh processes, after it "
         "has settled. A ratio below 1 is better for kvnode.",
         "Latency: one prober at a fixed rate; a probe that an earlier answer made late counts from "
@@ -188,6 +190,7 @@ def write(
     pairs: int,
     seconds: float,
     speed: Sequence[Result],
+    scripts: Sequence[Result],
     memory: Sequence[MemoryResult],
     latency: Sequence[LatencyResult],
 ) -> None:
@@ -196,6 +199,7 @@ def write(
     stamp = machine(setup)
     for heading, table in (
         ("Speed", speed_table(speed) if speed else None),
+        ("Scripts", speed_table(scripts) if scripts else None),
         ("Memory", memory_table(memory) if memory else None),
         ("Latency", latency_table(latency) if latency else None),
     ):

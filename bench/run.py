@@ -1,8 +1,9 @@
 """Measure kvnode beside redis-server: `make bench`.
 
-python -m bench.run                        speed, memory and latency, about an hour
+python -m bench.run                        speed, scripts, memory and latency, above an hour
 python -m bench.run --quick --only speed   a few minutes' look
 python -m bench.run --tests set,get --pipelines 16
+python -m bench.run --only scripts --tests get,incr_100
 python -m bench.run --write                also write bench/RESULTS.md
 """
 
@@ -13,13 +14,13 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from . import latency, memory, report, speed
+from . import latency, memory, report, scripts, speed
 from .contestants import Setup
 from .latency import LatencyResult
 from .memory import MemoryResult
 from .speed import Result
 
-PARTS: Final = ("speed", "memory", "latency")
+PARTS: Final = ("speed", "scripts", "memory", "latency")
 PAIRS: Final = 5
 SAMPLE_S: Final = 3.0
 QUICK_PAIRS: Final = 3
@@ -56,10 +57,9 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = [test.name for test in speed.TESTS]
     parser.add_argument("--quick", action="store_true", help="shorter samples, 3 pairs, less data")
     parser.add_argument("--only", choices=PARTS, help="one part")
-    parser.add_argument("--tests", default="", help=f"speed tests of {','.join(names)}")
+    parser.add_argument("--tests", default="", help="speed or scripts tests with commas between")
     parser.add_argument("--pipelines", default="1,16", help="pipeline depths (default 1,16)")
     parser.add_argument("--pairs", type=int, help=f"pairs of samples (default {PAIRS})")
     parser.add_argument("--seconds", type=float, help=f"of a sample (default {SAMPLE_S:g})")
@@ -68,6 +68,8 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md")
     options = parser.parse_args(arguments)
     options.tests = [name for name in options.tests.split(",") if name]
+    tests = scripts.TESTS if options.only == "scripts" else speed.TESTS
+    names = [test.name for test in tests]
     if unknown := set(options.tests) - set(names):
         parser.error(f"--tests: {sorted(unknown)} is not one of {names}")
     try:
@@ -86,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = [options.only] if options.only else ["speed"] if options.tests else PARTS
     say("\n".join(report.machine(setup)))
     speeds: list[Result] = []
+    calls: list[Result] = []
     memories: list[MemoryResult] = []
     latencies: list[LatencyResult] = []
     if "speed" in parts:
@@ -98,6 +101,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report_speed,
         )
         print("\n".join(["", *report.speed_table(speeds).lines()]), flush=True)
+    if "scripts" in parts:
+        calls = scripts.run(
+            setup,
+            options.tests,
+            options.pipelines,
+            options.pairs,
+            options.seconds,
+            report_speed,
+        )
+        print("\n".join(["", *report.speed_table(calls).lines()]), flush=True)
     if "memory" in parts:
         memories = memory.run(setup, options.quick, report_memory)
         print("\n".join(["", *report.memory_table(memories).lines()]), flush=True)
@@ -105,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         latencies = latency.run(setup, options.quick, report_latency)
         print("\n".join(["", *report.latency_table(latencies).lines()]), flush=True)
     if options.write:
-        report.write(setup, options.pairs, options.seconds, speeds, memories, latencies)
+        report.write(setup, options.pairs, options.seconds, speeds, calls, memories, latencies)
         say(f"written: {report.RESULTS}")
     return 0
 

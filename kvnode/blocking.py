@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
 
-from kvnode.command import Command
 from kvnode.context import STILL_BLOCKED, Blocked
 from kvnode.session import HEARS, REPLY_SKIPPED, Session
 from kvprotocol import errors
@@ -38,7 +37,7 @@ class Blocking:
         self.count = 0
         self.unblocked: deque[Session] = deque()
 
-    def park(self, session: Session, command: Command, argv: list[bytes], wait: Blocked) -> None:
+    def park(self, session: Session, wait: Blocked) -> None:
         """Make a session wait; its further requests wait with it."""
         session.blocked = wait
         self.count += 1

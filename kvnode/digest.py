@@ -9,6 +9,7 @@ its value). Elements in no particular order get a digest of their own and are ad
 from hashlib import sha1
 from typing import Final
 
+from kvnode.dataset import Dataset
 from kvnode.datatypes.encodings import Encodings
 from kvnode.datatypes.hashes import Hash
 from kvnode.datatypes.kinds import type_name
@@ -17,7 +18,7 @@ from kvnode.datatypes.sets import Set
 from kvnode.datatypes.sorted_sets import SortedSet
 from kvnode.datatypes.streams import opened
 from kvnode.datatypes.strings import text
-from kvnode.keyspace import NEVER, Dataset, Keyspace
+from kvnode.keyspace import NEVER, Keyspace
 from kvnode.structures.stream_container import Stream
 from kvnode.structures.stream_cursor import StreamCursor
 from kvnode.structures.stream_ids import LOWEST, text_of

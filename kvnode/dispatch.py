@@ -55,7 +55,7 @@ PAUSED_ALL: Final = 1 << 2
 MEMORY_LIMITED: Final = 1 << 3  # more memory is in use than maxmemory
 IS_LOADING: Final = 1 << 4
 IS_BUSY: Final = 1 << 5  # a script runs for longer than busy-reply-threshold
-TRACKS_TOO_MANY: Final = 1 << 7  # the table of tracked keys is over its limit
+TRACKS_TOO_MANY: Final = 1 << 6  # the table of tracked keys is over its limit
 
 _ALLOWED_IN_SUBSCRIBER_MODE: Final = frozenset(
     (
@@ -165,7 +165,7 @@ class Dispatcher:
             if dataset.changes or dataset.own_effects:
                 self._after_change(session.keyspace.index, argv)
             if isinstance(reply, Blocked):
-                self.node.blocking.park(session, command, argv, reply)
+                self.node.blocking.park(session, reply)
                 reply = NO_REPLY
             session.writer.write(reply)
             seconds = end - begin

@@ -28,8 +28,9 @@ from kvnode.access import (
     drop_table,
     keep_table,
 )
+from kvnode.dataset import NO_LIMIT
 from kvnode.dispatch import MEMORY_LIMITED, PAUSED_ALL, PAUSED_WRITES
-from kvnode.keyspace import NO_LIMIT, Keyspace
+from kvnode.keyspace import Keyspace
 
 if TYPE_CHECKING:
     from kvnode.node import Node

@@ -1,4 +1,4 @@
-"""The data: databases of slot dicts, size accounting, expiry on access, and the record of changes.
+"""One database: slot dicts, size accounting, expiry on access, and the record of changes.
 
 Everything that changes data goes through a `Keyspace`. A handler asks for a value with `for_write`
 before it changes it, puts it back with `store` (or `put`, `remove`), and says `changed` when
@@ -14,14 +14,13 @@ INCR's whole CPU time). A dict of 5 M keys in all holds 5,000 and resizes in und
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from librt.random import Random
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i64
 
-from kvnode.access import NO_CLOCK, NOTHING, Access, AccessBuild, AccessRules
+from kvnode.access import NO_CLOCK, NOTHING, Access, AccessBuild
 from kvnode.expiry import Expiry
-from kvnode.lazyfree import SLICED_FROM, LazyFree
 from kvnode.memory import (
     ACCESS_BYTES,
     DEADLINE_BYTES,
@@ -31,140 +30,15 @@ from kvnode.memory import (
     value_size,
 )
 from kvnode.structures.container import Container
-from kvnode.structures.dealt_keys import Walks
 from kvprotocol.slots import SLOT_COUNT, key_slot
 
+if TYPE_CHECKING:
+    from kvnode.dataset import BeforeChange, Dataset
+
 NEVER: Final = -1
-NO_LIMIT: Final = 1 << 62
-_RANDOM_TRIES: Final = 100
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class BeforeChange:
-    """A snapshot's seam: it is told of each value before it changes for the first time."""
-
-    def before_change(self, keyspace: Keyspace, key: bytes, stored: object) -> None:
-        """Keep what is needed of `stored`: a reference to bytes, a copy of a container."""
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class ChangeListener:
-    """Who is told of each change at once, not only when its command is over."""
-
-    def on_change(self, index: int, key: bytes, event: bytes) -> None:
-        """Take the name of what happened to a key of a database."""
-
-    def on_sight(self, index: int, key: bytes, event: bytes) -> None:
-        """Take what is not a change: `new` before a key is added, `keymiss` of a read in vain."""
-
-
-@final
-class Dataset:
-    """All databases of a node, with what they share.
-
-    `memory` is the accounted size in bytes of keys, values, deadlines and access clocks; above
-    `memory_limit` the node makes room before the next command. While `touches` is False accesses
-    leave the clocks alone, for CLIENT NO-TOUCH.
-
-    `changes` counts what the current command changed; `heard` lists it as (database, key, event)
-    while somebody `listening` needs it; the events `flushdb` and `swapdb` stand for all keys of a
-    database. `listeners` are told of each change while it happens, and of new keys and misses
-    where those flags are set.
-    `own_effects` are the DELs of expiry and eviction that go before a command's effect.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.memory: i64 = 0
-        self.memory_limit: i64 = NO_LIMIT
-        self.now_ms: i64 = 0
-        self.changes: i64 = 0
-        self.dirty: i64 = 0
-        self.listening = False
-        self.heard: list[tuple[int, bytes, bytes]] = []
-        self.listeners: list[ChangeListener] = []
-        self.tells_new = False
-        self.tells_misses = False
-        self.own_effects: list[tuple[int, bytes]] = []
-        self.expires_keys = True  # False on a follower: it waits for its leader's DEL
-        self.hits: i64 = 0
-        self.misses: i64 = 0
-        self.expired: i64 = 0
-        self.access_rules = AccessRules()
-        self.touches = True
-        self.snapshot: BeforeChange | None = None
-        self.freeing = LazyFree()
-        # Whether large values are freed in slices when they expire, and when a command replaces
-        # them; `Node.apply_settings` sets them.
-        self.lazyfree_lazy_expire = False
-        self.lazyfree_lazy_server_del = False
-        self.walks = Walks()
-        self.databases = [Keyspace(self, index) for index in range(count)]
-
-    def key_count(self) -> i64:
-        """Return the number of keys in all databases."""
-        total: i64 = 0
-        for database in self.databases:
-            total += database.count
-        return total
-
-    def swap(self, first: i64, second: i64) -> None:
-        """Exchange the contents of two databases."""
-        a = self.databases[first]
-        b = self.databases[second]
-        a.forget_opened()
-        b.forget_opened()
-        a.groups, b.groups = b.groups, a.groups
-        a.expiry, b.expiry = b.expiry, a.expiry
-        a.count, b.count = b.count, a.count
-        a.expiring, b.expiring = b.expiring, a.expiring
-        a.access, b.access = b.access, a.access
-        a.access_build, b.access_build = b.access_build, a.access_build
-        a.ageing, b.ageing = b.ageing, a.ageing
-        a.memory, b.memory = b.memory, a.memory
-        a.excess, b.excess = b.excess, a.excess
-        if self.listening:
-            self.heard.append((int(first), b"", b"swapdb"))
-            self.heard.append((int(second), b"", b"swapdb"))
-
-    def tell(self, index: int, key: bytes, event: bytes) -> None:
-        """Hand a change to who listens; called only while somebody is `listening`."""
-        for listener in self.listeners:
-            listener.on_change(index, key, event)
-        self.heard.append((index, key, event))
-
-    def tell_sight(self, index: int, key: bytes, event: bytes) -> None:
-        """Hand on that a key was added or looked for in vain."""
-        for listener in self.listeners:
-            listener.on_sight(index, key, event)
-
-    def excess(self) -> i64:
-        """Return what the tables take beyond what `memory` counts, as last measured."""
-        total: i64 = 0
-        for database in self.databases:
-            total += database.excess.total
-        return total
-
-    def wake(self, index: int, key: bytes) -> None:
-        """Have the sessions that wait for a key served, though its value did not change."""
-        if self.listening:
-            self.heard.append((index, key, b""))
-
-    def release(self, stored: object, lazily: bool) -> None:
-        """Let go of a value that is no longer in any database."""
-        if lazily and isinstance(stored, Container) and stored.count() > SLICED_FROM:
-            self.freeing.value(stored)
-
-    def check(self) -> None:
-        """Assert the invariants of every database and the accounted size."""
-        total: i64 = 0
-        for database in self.databases:
-            database.check()
-            total += database.memory
-        assert total == self.memory, f"accounted {self.memory}, found {total}"
-
-
 GROUP_SHIFT: Final = 4  # 16 slots to a dict
 GROUP_COUNT: Final = SLOT_COUNT >> GROUP_SHIFT
+_RANDOM_TRIES: Final = 100
 _NO_KEYS: Final[dict[bytes, object]] = {}
 
 

@@ -22,11 +22,12 @@ from kvnode.commands.client_lines import line_of
 from kvnode.config import Config, ConfigError
 from kvnode.config.settings import NOTIFY_KEY_MISS, NOTIFY_NEW
 from kvnode.context import Clock, Context
+from kvnode.dataset import Dataset
 from kvnode.datatypes.encodings import Encodings
 from kvnode.dispatch import IS_LOADING, MONITORED, TRACKS_TOO_MANY, Dispatcher
 from kvnode.eviction import BUSY_TICK_SECONDS, Eviction
 from kvnode.identity import random_id
-from kvnode.keyspace import GROUP_COUNT, Dataset, Keyspace
+from kvnode.keyspace import GROUP_COUNT, Keyspace
 from kvnode.latency import LatencyMonitor
 from kvnode.memory import ACCESS_BYTES, DEADLINE_BYTES
 from kvnode.notifications import Notifications
@@ -189,7 +190,7 @@ class Node:
             self._next_idle_check = now + _IDLE_CHECK_SECONDS
             self._close_idle(now)
         if self.active_expiry:
-            self._expire(now)
+            self._expire()
         freeing = self.dataset.freeing
         if not freeing.is_idle():
             limit = self.clock.now() + 0.002
@@ -240,7 +241,7 @@ class Node:
                 session.closing = True
                 session.outlet.abort()
 
-    def _expire(self, now: float) -> None:
+    def _expire(self) -> None:
         """Drop keys that are due, for a quarter to 43 % of the time, by active-expire-effort."""
         share = 0.25 + 0.02 * float(self.settings.active_expire_effort - 1)
         budget = share * self.tick_seconds()

@@ -33,7 +33,7 @@ from kvnode.config.settings import (
     NOTIFY_STRING,
     NOTIFY_ZSET,
 )
-from kvnode.keyspace import ChangeListener
+from kvnode.dataset import ChangeListener
 
 if TYPE_CHECKING:
     from kvnode.node import Node

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Final, final
 from mypy_extensions import i64
 
 from kvnode.command import PUBSUB, READONLY, Command
+from kvnode.dataset import ChangeListener
 from kvnode.dispatch import TRACKS_TOO_MANY
 from kvnode.key_positions import key_positions
-from kvnode.keyspace import ChangeListener
 from kvnode.session import TRACKING, ClientTracking, Session
 from kvprotocol.errors import ReplyError
 from kvprotocol.replies import Push, Reply, ReplyWriter

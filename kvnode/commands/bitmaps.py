@@ -48,7 +48,7 @@ def bytes_of(stored: object) -> bytes | bytearray:
     since="2.2.0",
     complexity="O(1)",
     summary="Set or clear one bit of a string, padding with zero bytes; return what it was.",
-    syntax="key:k#0 offset:i value",
+    syntax="key:k#0 offset:i value:i",
 )
 def setbit(ctx: Context, argv: list[bytes]) -> Reply:
     offset: i64 = bit_offset(ctx, argv[2])

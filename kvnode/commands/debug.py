@@ -95,7 +95,7 @@ def _object(ctx: Context, argv: list[bytes]) -> Reply:
         references = _SHARED_REFERENCES
     line = (
         f"Value at:0x{id(stored):x} refcount:{references}"
-        f" encoding:{kinds.encoding(stored, ctx.encodings).decode()}"
+        f" encoding:{kinds.encoding(stored).decode()}"
         f" serializedlength:{value_size(stored)}"
         f" lru:{int(ctx.now_ms // 1000) & 0xFFFFFF} lru_seconds_idle:0"
     )
@@ -114,7 +114,7 @@ def _object(ctx: Context, argv: list[bytes]) -> Reply:
 
 def _listpack(ctx: Context, argv: list[bytes]) -> Reply:
     stored = _present(ctx, argv[2])
-    if kinds.encoding(stored, ctx.encodings) != b"listpack":
+    if kinds.encoding(stored) != b"listpack":
         raise ReplyError("ERR Not a listpack encoded object.")
     assert isinstance(stored, bytes)
     sys.stdout.write(f"{stored[1:].hex(' ')}\n")

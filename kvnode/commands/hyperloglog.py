@@ -167,6 +167,7 @@ def pfmerge(ctx: Context, argv: list[bytes]) -> Reply:
     complexity="O(1): a HyperLogLog has a fixed number of registers",
     summary="Look into a HyperLogLog: its registers, its runs, its layout; or make it dense.",
     syntax="subcommand key:k#0",
+    internal=True,
 )
 def pfdebug(ctx: Context, argv: list[bytes]) -> Reply:
     name = argv[2]
@@ -209,6 +210,7 @@ def pfdebug(ctx: Context, argv: list[bytes]) -> Reply:
     since="2.8.9",
     complexity="O(1)",
     summary="Test the registers and the estimates of HyperLogLogs.",
+    internal=True,
 )
 def pfselftest(ctx: Context, argv: list[bytes]) -> Reply:
     registers = layout.no_registers()

@@ -63,7 +63,7 @@ command(
 )
 def object_encoding(ctx: Context, argv: list[bytes]) -> Reply:
     stored = ctx.keyspace.inspect(argv[2], True)
-    return None if stored is None else encoding(stored, ctx.encodings)
+    return None if stored is None else encoding(stored)
 
 
 @command(

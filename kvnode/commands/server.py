@@ -18,8 +18,8 @@ from kvnode.command import (
     command,
 )
 from kvnode.context import Context
+from kvnode.dataset import Dataset
 from kvnode.info import render
-from kvnode.keyspace import Dataset
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import parse_int

@@ -87,9 +87,8 @@ class Settings:
     hz: i64
     dynamic_hz: bool
     active_expire_effort: i64
-    # Clients. timeout and tcp_keepalive in seconds, 0 is never; limits in bytes.
+    # Clients. timeout in seconds, 0 is never; limits in bytes.
     timeout: i64
-    tcp_keepalive: i64
     maxclients: i64
     client_query_buffer_limit: i64
     proto_max_bulk_len: i64
@@ -133,7 +132,6 @@ class Settings:
         self.dynamic_hz = True
         self.active_expire_effort = 1
         self.timeout = 0
-        self.tcp_keepalive = 300
         self.maxclients = 10000
         self.client_query_buffer_limit = 1 << 30
         self.proto_max_bulk_len = 512 << 20

@@ -85,11 +85,11 @@ class HyperLogLog:
 
     def set_all(self, registers: vec[i64], bytes_max: i64) -> None:
         """Raise every register to the one given, which is nowhere lower than this value's own."""
-        if self.dense is None:
+        if not self.is_dense():
             own = layout.no_registers()
             layout.merge(own, self.sparse)
             register: i64 = 0
-            while register < layout.REGISTERS and self.dense is None:
+            while register < layout.REGISTERS and not self.is_dense():
                 if registers[register] > own[register]:
                     self.set(register, registers[register], bytes_max)
                 register += 1
@@ -97,9 +97,13 @@ class HyperLogLog:
         if dense is not None:
             dense.data = layout.dense(bytes(dense.data[: layout.HEADER_SIZE]), registers)
 
+    def is_dense(self) -> bool:
+        """Return whether every register has its place."""
+        return self.dense is not None
+
     def to_dense(self) -> bool:
         """Change to the dense layout; return whether it was the sparse one."""
-        if self.dense is not None:
+        if self.is_dense():
             return False
         self._make_dense()
         return True

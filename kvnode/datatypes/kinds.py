@@ -43,7 +43,7 @@ def type_name(stored: object) -> bytes:
     return b"string"
 
 
-def encoding(stored: object, encodings: Encodings) -> bytes:
+def encoding(stored: object) -> bytes:
     """Return what OBJECT ENCODING says of a stored form."""
     if strings.is_string(stored):
         return strings.encoding(stored)

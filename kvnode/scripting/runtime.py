@@ -63,7 +63,6 @@ _UNKILLABLE: Final = (
     "NOSAVE command."
 )
 _FUNCTION_CHUNK: Final = b"@user_function"
-_NO_ARGUMENTS: Final[list[bytes]] = []
 
 
 @final

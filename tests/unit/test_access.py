@@ -23,7 +23,8 @@ from kvnode.access import (
     last_use_clock,
     use_clock,
 )
-from kvnode.keyspace import Dataset, Keyspace
+from kvnode.dataset import Dataset
+from kvnode.keyspace import Keyspace
 from kvnode.structures.index_table import SetTable
 
 NOW_MS = 1_700_000_000_000

@@ -8,7 +8,8 @@ import sys
 import pytest
 from librt.random import Random
 
-from kvnode.keyspace import NEVER, BeforeChange, Dataset, Keyspace
+from kvnode.dataset import BeforeChange, Dataset
+from kvnode.keyspace import NEVER, Keyspace
 from kvnode.structures.index_table import SetTable
 
 NOW_MS = 1_700_000_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kvnode.keyspace import Dataset
+from kvnode.dataset import Dataset
 from kvnode.lazyfree import SLICED_FROM, LazyFree
 from kvnode.structures.index_table import SetTable
 from kvnode.structures.mutable_string import MutableString

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from kvnode.keyspace import Dataset, Keyspace
+from kvnode.dataset import Dataset
+from kvnode.keyspace import Keyspace
 from kvnode.keyspace_scan import WHOLE_GROUP_KEYS, group_of_pattern, matching_groups, walk
 from kvnode.scan import parse_cursor
 from kvnode.structures.dealt_keys import DealtKeys, Walks, position_of
