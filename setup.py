@@ -1,8 +1,9 @@
 """Compiles the hot modules with mypyc while the package is built; metadata is in pyproject.toml.
 
-What is compiled: kvprotocol, the data structures, the data types, the command handlers and the
-engine. What stays interpreted: the asyncio side (`server.py`, `listeners.py`), cold start-up code
-(`cli.py`, `config/`), generated tables and every `__init__.py`.
+What is compiled: kvprotocol, the data structures, the data types, the serialised forms, the command
+handlers, scripting, access control and the engine. What stays interpreted: the asyncio side
+(`server.py`, `listeners.py`, `busy.py`), metrics, cold start-up code (`cli.py`, `config/`),
+generated tables and every `__init__.py`.
 
 Environment:
 

@@ -22,13 +22,14 @@ from tests.wire.client import encode_request
 from tests.wire.hit_ratio import hit_ratio, zipf_trace
 
 from .contestants import Contestant, Setup, load, started
-from .report import Table
+from .report import Table, write_eviction
 
 POLICIES: Final = ("allkeys-lru", "allkeys-lfu")
 SHARES: Final = (0.1, 0.01)
 BLOB: Final = random.Random(1).randbytes(1 << 18)
 BATCH: Final = 200
-LOADS: Final = ("mixed", "large", "small")
+# The last two follow one another on one server, so that values change their size.
+LOADS: Final = (("mixed",), ("large",), ("small",), ("small", "large"))
 SETTLED: Final = 0.5  # the part of a run after which figures count
 
 
@@ -79,12 +80,14 @@ def memory_table(setup: Setup, limits: Sequence[int], seconds: float) -> Table:
     """Run the memory part on fresh servers."""
     table = Table("limit, load", "server", "used min", "used max", "RSS max")
     for limit in limits:
-        for name in LOADS:
+        for names in LOADS:
             for server in setup.servers():
                 with started(server) as (contestant,):
-                    figures = memory_run(contestant, limit, name, seconds)
+                    for name in names:
+                        figures = memory_run(contestant, limit, name, seconds)
                     shares = [f"{share:.3f}" for share in figures]
-                    table.add(f"{limit / 1e6:.0f} MB, {name}", contestant.name, *shares)
+                    label = " after ".join(reversed(names))
+                    table.add(f"{limit / 1e6:.0f} MB, {label}", contestant.name, *shares)
                     print(*table.rows[-1], file=sys.stderr, flush=True)
     return table
 
@@ -123,15 +126,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--requests", type=int, default=4_000_000)
     parser.add_argument("--limits", default="200,1000", help="MB, with commas between")
     parser.add_argument("--seconds", type=float, default=30.0, help="at the limit, of each load")
+    parser.add_argument("--write", action="store_true", help="also write bench/RESULTS.md")
     parser.add_argument("--kvnode-python", default=sys.executable, metavar="PATH")
     options = parser.parse_args(arguments)
     setup = Setup(options.kvnode_python)
     print(f"kvnode: {setup.origin()}")
+    tables: list[Table] = []
     if options.only != "memory":
-        print("\n".join(hits_table(setup, options.universe, options.requests).lines()))
+        tables.append(hits_table(setup, options.universe, options.requests))
     if options.only != "hits":
         limits = [int(float(limit) * 1e6) for limit in options.limits.split(",")]
-        print("\n".join(memory_table(setup, limits, options.seconds).lines()))
+        tables.append(memory_table(setup, limits, options.seconds))
+    for table in tables:
+        print("\n".join(table.lines()))
+    if options.write:
+        given = sys.argv[1:] if arguments is None else arguments
+        shown = [word for word in given if word != "--write"]
+        write_eviction(setup, " ".join(["python -m bench.eviction", *shown]), tables)
     return 0
 
 

@@ -137,7 +137,7 @@ def latency_table(results: Sequence[LatencyResult]) -> Table:
     return table
 
 
-SECTIONS: Final = ("Speed", "Scripts", "Memory", "Latency", "Soak", "Method")
+SECTIONS: Final = ("Speed", "Scripts", "Memory", "Latency", "Eviction", "Soak", "Method")
 
 
 def cpu_model() -> str:
@@ -209,6 +209,20 @@ def write(
     for paragraph in method(pairs, seconds):
         paragraphs += [paragraph, ""]
     sections["Method"] = paragraphs
+    _save(sections)
+
+
+def write_eviction(setup: Setup, command: str, tables: Sequence[Table]) -> None:
+    """Write the section on eviction into bench/RESULTS.md, and keep its other ones."""
+    sections = sections_of(RESULTS.read_text()) if RESULTS.exists() else {}
+    lines = [f"`{command}`", "", *machine(setup), ""]
+    for table in tables:
+        lines += [*table.markdown(), ""]
+    sections["Eviction"] = lines
+    _save(sections)
+
+
+def _save(sections: dict[str, list[str]]) -> None:
     lines = ["# Beside redis-server", "", "`make bench ARGS=--write` writes this file.", ""]
     for heading in SECTIONS:
         if heading in sections:

@@ -114,9 +114,7 @@ TESTS: Final = [
     evalsha("unlock", UNLOCK, KEY, "token", fill=fill_keys),
     evalsha("rate_limit", LIMIT, KEY, "60000", "100"),
     evalsha("incr_100", LOOP, "counter"),
-    evalsha(
-        "cjson", "return cjson.encode(cjson.decode(ARGV[1]))", KEY, DOCUMENT.replace(" ", "")
-    ),
+    evalsha("cjson", "return cjson.encode(cjson.decode(ARGV[1]))", KEY, DOCUMENT.replace(" ", "")),
     evalsha("cmsgpack", MESSAGES, KEY, "four"),
     evalsha("struct", RECORDS, KEY, "text"),
     evalsha("bit_60", BITS, KEY),

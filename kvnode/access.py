@@ -69,6 +69,8 @@ class AccessRules:
         if self.decay_minutes <= 0:
             return count
         elapsed = (now_ms // _MINUTE_MS - (clock >> 8)) & _MINUTES_MASK
+        if elapsed == 0:
+            return count
         return max(count - elapsed // self.decay_minutes, 0)
 
     def counted(self, clock: i64, now_ms: i64) -> i64:

@@ -57,6 +57,7 @@ def port_holder(port: int) -> tuple[str, int] | None:
 
 
 def _serve(arguments: list[str]) -> int:
+    _open_standard_streams()
     try:
         config = _configuration(arguments)
         _enter_folder(config)
@@ -77,6 +78,20 @@ def _serve(arguments: list[str]) -> int:
     except OSError as error:
         print(f"kvnode: {_listen_failure(config, error)}", file=sys.stderr)
         return LISTEN_ERROR
+
+
+def _open_standard_streams() -> None:
+    """Open what the parent process closed: no socket may get the number of a standard stream.
+
+    The loop ends the process over a socket of its own with such a number.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", errors="backslashreplace")
 
 
 def _configuration(arguments: list[str]) -> Config:

@@ -28,7 +28,7 @@ from kvnode.command import (
     Command,
 )
 from kvnode.context import Blocked, Context
-from kvnode.monitor import feed_monitors
+from kvnode.monitor import feed_monitors, show_call
 from kvnode.session import (
     HEARS,
     NO_TOUCH,
@@ -72,7 +72,7 @@ _ALLOWED_IN_SUBSCRIBER_MODE: Final = frozenset(
 )
 _NOT_QUEUED: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
 _ENDS_TRANSACTION: Final = frozenset((b"exec", b"discard", b"quit", b"reset"))
-_SHOWN_ARGUMENT_BYTES: Final = 128
+_SPELLINGS_MAX: Final = 4096
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -144,7 +144,7 @@ class Dispatcher:
                 spelling = argv[0]
                 same = command
             if argc < command.argc_min or argc > command.argc_max:
-                self._reject(session, command, wrong_arity(command))
+                self._reject(session, command, argv, wrong_arity(command))
                 continue
             session.last_command = command
             ctx.enter(session, session.keyspace)
@@ -226,23 +226,27 @@ class Dispatcher:
             self.stats.count_error(error.message)
         return ErrorReply(error.message)
 
-    def _look_up(self, session: Session, argv: list[bytes]) -> Command | None:
-        """Find a command in another spelling, or a subcommand; None after an error was written."""
-        name = argv[0]
+    def find(self, name: bytes) -> Command | None:
+        """Return the command of this name in any spelling, and remember the spelling."""
         command = self.known.get(name)
         if command is None:
             command = self.table.get(name.lower())
-            if command is None:
-                self._unknown(session, argv)
-                return None
-            if len(self.known) < 4096:
+            if command is not None and len(self.known) < _SPELLINGS_MAX:
                 self.known[name] = command
+        return command
+
+    def _look_up(self, session: Session, argv: list[bytes]) -> Command | None:
+        """Find a command in another spelling, or a subcommand; None after an error was written."""
+        command = self.find(argv[0])
+        if command is None:
+            self._unknown(session, argv)
+            return None
         subcommands = command.subcommands
         if subcommands is None or len(argv) == 1:
             return command
         child = subcommands.get(argv[1].lower())
         if child is None:
-            self._reject(session, None, unknown_subcommand(argv))
+            self._reject(session, None, argv, errors.unknown_subcommand(argv))
         return child
 
     def _unknown(self, session: Session, argv: list[bytes]) -> None:
@@ -251,7 +255,7 @@ class Dispatcher:
         A browser that a foreign page makes post to this port would run the lines of the body as
         inline commands, so its request line or `Host:` header ends the connection.
         """
-        name = _shown(argv[0], _SHOWN_ARGUMENT_BYTES)
+        name = _shown(argv[0], errors.SHOWN_BYTES)
         if name.lower() in (b"post", b"host:"):
             self.node.note_dropped(session, "http-request")
             session.closing = True
@@ -259,13 +263,15 @@ class Dispatcher:
             return
         words = b""
         for word in argv[1:]:
-            if len(words) >= _SHOWN_ARGUMENT_BYTES:
+            if len(words) >= errors.SHOWN_BYTES:
                 break
-            words += b"'%b' " % _shown(word, _SHOWN_ARGUMENT_BYTES - len(words))
+            words += b"'%b' " % _shown(word, errors.SHOWN_BYTES - len(words))
         text = b"ERR unknown command '%b', with args beginning with: %b" % (name, words)
-        self._reject(session, None, _decoded(text))
+        self._reject(session, None, argv, _decoded(text))
 
-    def _reject(self, session: Session, command: Command | None, message: str) -> None:
+    def _reject(
+        self, session: Session, command: Command | None, argv: list[bytes], message: str
+    ) -> None:
         """Refuse a request before it ran; a transaction is spoilt by it, or ended if it is EXEC."""
         if command is not None:
             command.rejected += 1
@@ -274,6 +280,7 @@ class Dispatcher:
         if command is not None and command.full_name == b"exec":
             message = errors.EXEC_ABORTED_BY % message.removeprefix("ERR ")
             self.node.watching.discard(session)
+            show_call(self.node.monitors, session, command, argv, self.clock.now())
         self.stats.count_error(message)
         self._answer(session, ErrorReply(message))
         if session.gate & TRACKING:
@@ -283,7 +290,7 @@ class Dispatcher:
         """Decide about a request that is out of the ordinary; False when it is dealt with."""
         message = self._refusal(session, command, argv)
         if message:
-            self._reject(session, command, message)
+            self._reject(session, command, argv, message)
             return False
         if self.gate & TRACKS_TOO_MANY:
             self.node.tracking.make_room()
@@ -545,12 +552,6 @@ class Dispatcher:
 def wrong_arity(command: Command) -> str:
     """Return the error for a wrong number of arguments."""
     return errors.WRONG_ARITY % command.full_name.decode()
-
-
-def unknown_subcommand(argv: list[bytes]) -> str:
-    """Return the error for an unknown subcommand."""
-    name = _decoded(_shown(argv[1], _SHOWN_ARGUMENT_BYTES))
-    return errors.UNKNOWN_SUBCOMMAND % (name, argv[0].decode("utf-8", "replace").upper())
 
 
 def _shown(word: bytes, limit: int) -> bytes:

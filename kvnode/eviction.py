@@ -5,11 +5,13 @@ in the dispatcher's gate; so commands below the limit take the plain path. With 
 `make_room` evicts before the next command until memory is a little below the limit (a thousandth
 of what the data may take, 16 KiB at most, so that the commands behind it take the plain path
 again), for as long as `maxmemory-eviction-tenacity` lets it, and goes on with the next command or
-tick.
+tick. What was added since the eviction before is made good even if that takes longer, eight times
+at most: one value of 50 KB takes the place of 250 small keys, and memory would run away.
 
 LRU, LFU and volatile-ttl are approximated as Redis does it: `maxmemory-samples` keys are drawn at
-random, the best of them enter a pool of 16, and the best of the pool goes. A key of the pool that
-was used since it was drawn is passed over, where Redis evicts it all the same.
+random, the best of them enter a pool of 16, and the best of the pool goes. The pool holds rows, not
+keys, so that a key is touched only when it goes; a row whose key was used since it was drawn, or
+that a younger key has moved to, is passed over, where Redis evicts a used key all the same.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, final
 
 from librt.random import Random
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from kvnode.access import (
@@ -43,7 +46,12 @@ _BUILD_SECONDS: Final = 0.002  # in one tick
 BUSY_TICK_SECONDS: Final = 0.008  # while the access table is being built
 _KEYS_PER_CLOCK_READ: Final = 16
 _UNLIMITED_TENACITY: Final = 100
-_LATEST_MS: Final = 1 << 62
+_LONGER_MAX: Final = 8.0
+_LATEST_MS: Final = 1 << 61
+# A place is the number of a database above that of a row in its table.
+_ROW_BITS: Final = 32
+_ROW_MASK: Final = 0xFFFFFFFF
+_NOWHERE: Final = -1
 
 
 @final
@@ -70,9 +78,11 @@ class Eviction:
         self.exceeded_seconds = 0.0
         self._policy = "noeviction"
         self._next_database: i64 = 0
+        self._memory_after: i64 = 0  # what the data took when an eviction ended
         # The pool, best last.
-        self._reasons: list[i64] = []
-        self._places: list[tuple[Keyspace, bytes]] = []
+        self._pooled: i64 = 0
+        self._reasons = vec[i64]([0] * POOL_SIZE)
+        self._places = vec[i64]([0] * POOL_SIZE)
         self.dataset.access_rules.random = random
 
     def apply_settings(self) -> None:
@@ -92,6 +102,7 @@ class Eviction:
             self.by_deadline = policy == "volatile-ttl"
             self._empty_pool()
             self._keep(_purpose(policy))
+        self._memory_after = self.dataset.memory  # a lowered limit is reached little by little
         self.update_limit()
 
     def _keep(self, purpose: i64) -> None:
@@ -146,6 +157,7 @@ class Eviction:
             self.out_of_room = True
             return False
         found = self._evict_until(begin)
+        self._memory_after = dataset.memory
         dispatcher.settle_expired()
         self.node.latency.note("eviction-cycle", begin, self.node.clock.now() - begin)
         if dataset.memory <= dataset.memory_limit:
@@ -160,22 +172,27 @@ class Eviction:
         node = self.node
         limit = dataset.memory_limit
         target = limit - min(max(limit, 0) >> _SLACK_SHIFT, _SLACK_BYTES_MAX)
-        end = begin + self.seconds_allowed()
+        seconds = self.seconds_allowed()
+        end = begin + seconds
+        latest = begin + seconds * _LONGER_MAX
+        caught_up = max(self._memory_after, limit)
         lazily = node.settings.lazyfree_lazy_eviction
         evicted: i64 = 0
         watches_latency = node.dispatcher.latency_from > 0.0
         while dataset.memory > target:
             place = self._random_place() if self.is_random else self._best_place()
-            if place is None:
+            if place < 0:
                 return False
             start = node.clock.now() if watches_latency else 0.0
-            if place[0].evict(place[1], lazily):
+            if self._evict_at(place, lazily):
                 node.stats.evicted_keys += 1
             if watches_latency:
                 node.latency.note("eviction-del", start, node.clock.now() - start)
             evicted += 1
-            if evicted % _KEYS_PER_CLOCK_READ == 0 and node.clock.now() > end:
-                return True
+            if evicted % _KEYS_PER_CLOCK_READ == 0:
+                now = node.clock.now()
+                if now > end and (dataset.memory <= caught_up or now > latest):
+                    return True
         return True
 
     def seconds_allowed(self) -> float:
@@ -197,40 +214,44 @@ class Eviction:
             return 0.0
         return self.node.clock.now() - self.exceeded_since
 
-    # --- which key ---
+    # --- which key --------------------------------------------------------------------------------
 
-    def _random_place(self) -> tuple[Keyspace, bytes] | None:
-        """Return a random key, database after database."""
+    def _random_place(self) -> i64:
+        """Return the place of a random key, database after database; -1 where there is none."""
         databases = self.dataset.databases
         tries: i64 = len(databases)
         while tries > 0:
             tries -= 1
             self._next_database = (self._next_database + 1) % len(databases)
-            database = databases[self._next_database]
-            count = self._candidates(database)
+            count = self._candidates(databases[self._next_database])
             if count > 0:
-                index = self.random.randrange(count)
-                if self.volatile_only:
-                    return (database, database.expiry.members[index])
-                access = database.access
-                assert access is not None
-                return (database, access.members[index])
-        return None
+                return (self._next_database << _ROW_BITS) | self.random.randrange(count)
+        return _NOWHERE
 
-    def _best_place(self) -> tuple[Keyspace, bytes] | None:
-        """Return the key that is best to evict, as far as samples tell."""
+    def _evict_at(self, place: i64, lazily: bool) -> bool:
+        """Evict the key at a place; return whether it was still there."""
+        database = self.dataset.databases[place >> _ROW_BITS]
+        access = database.access
+        if self.volatile_only or access is None:
+            return database.evict(database.expiry.members[place & _ROW_MASK], lazily)
+        return database.evict(access.members[place & _ROW_MASK], lazily)
+
+    def _best_place(self) -> i64:
+        """Return the place of the key that is best to evict, as far as samples tell, or -1."""
+        databases = self.dataset.databases
         while True:
             drawn: i64 = 0
-            for database in self.dataset.databases:
+            for database in databases:
                 if database.count > 0:
                     drawn += self._sample(database)
-            while self._places:
-                reason = self._reasons.pop()
-                place = self._places.pop()
-                if self._reason(place[0], place[1]) >= reason:
+            while self._pooled > 0:
+                self._pooled -= 1
+                place = self._places[self._pooled]
+                reason = self._reason_at(databases[place >> _ROW_BITS], place & _ROW_MASK)
+                if reason >= self._reasons[self._pooled]:
                     return place
             if drawn == 0:
-                return None
+                return _NOWHERE
 
     def _candidates(self, database: Keyspace) -> i64:
         """Return how many keys of a database may be evicted."""
@@ -249,63 +270,76 @@ class Eviction:
         if count == 0:
             return 0
         samples = min(self.samples, count)
-        access = database.access
-        expiry = database.expiry
         rules = self.dataset.access_rules
         now_ms = self.dataset.now_ms
+        access = database.access
+        base = i64(database.index) << _ROW_BITS
         left = samples
         while left > 0:
             left -= 1
             # Who asks for that many samples wants every key to be seen.
-            index = left if samples == count else self.random.randrange(count)
-            if self.by_deadline:
-                reason = _LATEST_MS - expiry.deadlines[index]
-            elif self.volatile_only:
-                reason = self._reason(database, expiry.members[index])
+            row = left if samples == count else self.random.randrange(count)
+            if access is not None and not self.volatile_only:
+                reason = rules.reason_to_evict(i64(access.clocks[row]), now_ms)
             else:
-                assert access is not None
-                reason = rules.reason_to_evict(access.clock_at(index), now_ms)
-            if len(self._reasons) == POOL_SIZE and reason <= self._reasons[0]:
-                continue
-            members = expiry.members if self.volatile_only else access.members if access else []
-            self._into_pool(reason, database, members[index])
+                reason = self._reason_at(database, row)
+            if self._pooled < POOL_SIZE or reason > self._reasons[0]:
+                self._into_pool(reason, base | row)
         return samples
 
-    def _reason(self, database: Keyspace, key: bytes) -> i64:
-        """Return how good a key is to evict now, -1 where it may not be evicted."""
-        if self.volatile_only:
-            deadline = database.deadline(key)
-            if deadline < 0:
+    def _reason_at(self, database: Keyspace, row: i64) -> i64:
+        """Return how good the key in a row is to evict now, -1 where there is none.
+
+        The rows are those of the deadlines where only keys with one go, else of the access table.
+        """
+        access = database.access
+        if not self.volatile_only:
+            if access is None or row >= access.count():
                 return -1
-            if self.by_deadline:
-                return _LATEST_MS - deadline
-        clock = database.clock(key)
+            clock = access.clock_at(row)
+            return self.dataset.access_rules.reason_to_evict(clock, self.dataset.now_ms)
+        expiry = database.expiry
+        if row >= expiry.count():
+            return -1
+        if self.by_deadline:
+            return _LATEST_MS - expiry.deadlines[row]
+        clock = database.clock(expiry.members[row])
         if clock < 0:
-            # It was there before the table, which is being built, or it is gone.
-            return 0 if self.volatile_only else -1
+            return 0  # it was there before the access table, which is being built
         return self.dataset.access_rules.reason_to_evict(clock, self.dataset.now_ms)
 
-    def _into_pool(self, reason: i64, database: Keyspace, key: bytes) -> None:
-        """Put a key where it belongs in the pool; the worst one of a full pool leaves."""
+    def _into_pool(self, reason: i64, place: i64) -> None:
+        """Put a place where it belongs in the pool; the worst one of a full pool leaves."""
         reasons = self._reasons
         places = self._places
-        place: i64 = len(reasons)
-        while place > 0 and reasons[place - 1] > reason:
-            place -= 1
+        size = self._pooled
+        index = size
+        while index > 0 and reasons[index - 1] > reason:
+            index -= 1
         # The same key may be drawn twice; then it stands beside itself unless it was used.
-        if place > 0 and reasons[place - 1] == reason and places[place - 1][1] == key:
+        if index > 0 and reasons[index - 1] == reason and places[index - 1] == place:
             return
-        reasons.insert(place, reason)
-        places.insert(place, (database, key))
-        if len(reasons) > POOL_SIZE:
-            del reasons[0]
-            del places[0]
+        if size < POOL_SIZE:
+            self._pooled = size + 1
+            i = size
+            while i > index:
+                reasons[i] = reasons[i - 1]
+                places[i] = places[i - 1]
+                i -= 1
+        else:
+            index -= 1
+            i = 0
+            while i < index:
+                reasons[i] = reasons[i + 1]
+                places[i] = places[i + 1]
+                i += 1
+        reasons[index] = reason
+        places[index] = place
 
     def _empty_pool(self) -> None:
-        self._reasons = []
-        self._places = []
+        self._pooled = 0
 
-    # --- what is due by time ---
+    # --- what is due by time ----------------------------------------------------------------------
 
     def tick(self) -> bool:
         """Go on with what takes several steps; return whether there is more to do soon."""

@@ -75,7 +75,7 @@ class MemoryFigures:
             tables += expires_overhead(int(database.expiry.count()))
             if database.access is not None:
                 tables += int(database.access.count()) * ACCESS_BYTES
-        self.overhead = self.startup + tables + int(node.client_memory.total)
+        self.overhead = self.startup + tables + int(node.client_memory.total + node.unreturned)
         self.dataset = max(self.used - self.overhead, 0)
 
     def dataset_percent(self) -> float:

@@ -211,10 +211,11 @@ class Listeners:
 def listen_reason(error: OSError) -> str:
     """Return why a place cannot be listened on, in lower case.
 
-    An address that cannot be looked up has a number of its own kind, which is no `errno`.
+    An address that cannot be looked up has a number of its own kind, which is no `errno`; a path
+    that is too long for a socket has only a text.
     """
     number = error.errno or 0
-    text = os.strerror(number) if number > 0 else error.strerror or str(error)
+    text = os.strerror(number) if number > 0 else str(error.args[-1])
     return text.lower()
 
 

@@ -52,8 +52,13 @@ class Log:
         day = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
         parts = [f"{day}.{milliseconds % 1000:03d}Z level={level} event={event}"]
         parts.extend(f"{name}={_shown(value)}" for name, value in fields.items())
-        self._stream.write(" ".join(parts) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(" ".join(parts) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            # A full disk or a reader that is gone costs the line, never the node: who logs is the
+            # timer, a signal, a bug.
+            pass
 
 
 def _shown(value: object) -> str:

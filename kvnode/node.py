@@ -98,6 +98,7 @@ class Node:
         self.active_expiry = True
         self.peak_memory: i64 = 0
         self.base_memory: i64 = 0
+        self.unreturned: i64 = 0  # memory that the process keeps though nothing is in it
         self.last_save = int(self.started)
         self._next_session = 1
         self._next_idle_check = 0.0
@@ -278,7 +279,8 @@ class Node:
 
     def memory_beside_data(self) -> i64:
         """Return what is in use beside the accounted size of the data, as last measured."""
-        return self.base_memory + self.dataset.excess() + self.client_memory.total
+        beside = self.base_memory + self.dataset.excess() + self.client_memory.total
+        return beside + self.unreturned
 
     def _measure_tables(self) -> None:
         """Measure the tables of some slot dicts.
@@ -300,10 +302,6 @@ class Node:
     def is_loading(self) -> bool:
         """Return whether the node is still reading its data and serves no commands on it."""
         return bool(self.dispatcher.gate & IS_LOADING)
-
-    def is_out_of_memory(self) -> bool:
-        """Return whether `maxmemory` is reached."""
-        return self.dataset.memory > self.dataset.memory_limit
 
     def update_listening(self) -> None:
         """Make the keyspace list its changes while anybody needs the list."""

@@ -177,9 +177,17 @@ class Server:
         if now >= self._next_freeze:
             self._next_freeze = now + FREEZE_SECONDS
             collect_young()
-        limited = self.node.settings.maxmemory > 0
-        self._trimming.tick(now, int(self.node.used_memory()), limited)
+        self._give_memory_back(now)
         self.loop.call_later(delay, self._tick)
+
+    def _give_memory_back(self, now: float) -> None:
+        """Trim the heap, and count what stays too large where eviction can help."""
+        node = self.node
+        trimming = self._trimming
+        trimming.tick(now, int(node.used_memory() - node.unreturned), int(node.settings.maxmemory))
+        if not node.eviction.evicts:
+            trimming.unreturned = 0
+        node.unreturned = trimming.unreturned
 
     def _on_signal(self, number: int) -> None:
         self.log.notice("signal", name=signal.Signals(number).name)

@@ -125,7 +125,6 @@ class Session:
         self.authenticated = False
         self.name = b""
         self.no_evict = False
-        self.no_touch = False
         self.memory: i64 = 0  # as `ClientMemory` last saw it
         self.peer = b""
         self.local = b""

@@ -160,7 +160,23 @@ def _load_identity(context: ssl.SSLContext, config: Config) -> None:
     _use("tls-cert-file", certificate, lambda: _open(certificate))
     # An empty text keeps OpenSSL from asking on the terminal.
     password = config.text("tls-key-file-pass")
-    _use("tls-key-file", key, lambda: context.load_cert_chain(certificate, key, lambda: password))
+    _use("tls-key-file", key, lambda: _load_pair(context, certificate, key, password))
+
+
+def _load_pair(context: ssl.SSLContext, certificate: str, key: str, password: str) -> None:
+    """Load a certificate and its key. ConfigError: one of them cannot be read."""
+    try:
+        context.load_cert_chain(certificate, key, lambda: password)
+    except ssl.SSLError as error:
+        if error.reason:
+            raise
+        # OpenSSL does not say which of the two it could not read.
+        scratch = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        _use("tls-cert-file", certificate, lambda: scratch.load_verify_locations(certificate))
+        raise ConfigError(
+            f"tls-key-file {key}: no key can be read (allowed: a private key in PEM format, "
+            "which tls-key-file-pass opens if it is encrypted)"
+        ) from None
 
 
 def _load_authorities(context: ssl.SSLContext, config: Config) -> None:
@@ -197,8 +213,8 @@ def _set_versions(context: ssl.SSLContext, text: str) -> None:
 
 def reason_of(error: ssl.SSLError) -> str:
     """Return why, in OpenSSL's words."""
-    # Errors of the ssl module's own have no reason, only their text.
-    reason = getattr(error, "reason", None) or str(error.args[0] if error.args else error)
+    # Errors of the ssl module's own have no reason, only their text, some a number before it.
+    reason = getattr(error, "reason", None) or str(error.args[-1] if error.args else error)
     return str(reason).replace("_", " ").lower().rstrip(".")
 
 

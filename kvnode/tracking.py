@@ -75,7 +75,7 @@ class Tracking(ChangeListener):
         self.items: i64 = 0
         self.has_broadcasts = False
 
-    # -- who tracks ------------------------------------------------------------------------------
+    # --- who tracks -------------------------------------------------------------------------------
 
     def enable(self, session: Session, wanted: ClientTracking) -> None:
         """Make a session track as it wants; the prefixes that it has stay."""
@@ -131,7 +131,7 @@ class Tracking(ChangeListener):
         """Note which lengths of prefixes there are: a key's change looks each of them up."""
         self._lengths = sorted({len(name) for name in self._prefixes})
 
-    # -- the caller ------------------------------------------------------------------------------
+    # --- the caller -------------------------------------------------------------------------------
 
     def begin(self, session: Session) -> None:
         """Note that a tracking session's request runs: its own changes are told after the reply.
@@ -177,7 +177,7 @@ class Tracking(ChangeListener):
         if command is None or not command.full_name.startswith(b"client"):
             state.caching = False
 
-    # -- keys that were read ---------------------------------------------------------------------
+    # --- keys that were read ----------------------------------------------------------------------
 
     def remember(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """Remember that a session read the keys of a request, if it was a reading one.
@@ -261,7 +261,7 @@ class Tracking(ChangeListener):
         self._drops += _DROPS_PER_STEP
         self.note_limit()
 
-    # -- changes ---------------------------------------------------------------------------------
+    # --- changes ----------------------------------------------------------------------------------
 
     def on_change(self, index: int, key: bytes, event: bytes) -> None:
         """Tell the sessions that read a key, and note it for those that hear of its prefix."""

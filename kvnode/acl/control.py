@@ -2,7 +2,7 @@
 
 Sessions whose user may do everything have no bit of it in their gate and pay nothing. For all
 others `refusal` decides about a request before it runs or is queued, `queued_refusal` again when
-EXEC runs it, and `denial` about each call of a script.
+EXEC runs it, and `call_refusal` about each call of a script.
 """
 
 from __future__ import annotations
@@ -57,14 +57,6 @@ _IN_EXEC: Final = {
     DENIED_KEY: "no permission to touch the specified keys",
     DENIED_CHANNEL: "no permission to access one of the channels used as arguments",
 }
-
-
-@final
-class Denial:
-    """Why a script may not make a call; `message` is the whole error."""
-
-    def __init__(self, message: str) -> None:
-        self.message = message
 
 
 @final
@@ -140,7 +132,7 @@ class AccessControl:
         user.seal()
         self.refresh()
 
-    # Who is who.
+    # --- who is who -------------------------------------------------------------------------------
 
     def welcome(self, session: Session) -> None:
         """Make a new session, or one that was reset, the default user's."""
@@ -177,7 +169,7 @@ class AccessControl:
         else:
             session.gate |= RESTRICTED
 
-    # Checks.
+    # --- checks -----------------------------------------------------------------------------------
 
     def refusal(self, session: Session, command: Command, argv: list[bytes]) -> str:
         """Return why a session may not run or queue a request, or ""; a denial is noted."""
@@ -204,17 +196,17 @@ class AccessControl:
             + _IN_EXEC[int(decision & KIND_MASK)]
         )
 
-    def denial(self, user: User, command: Command, argv: list[bytes]) -> Denial | None:
-        """Return why a script may not make a call, or None; a denial is noted.
+    def call_refusal(self, user: User, command: Command, argv: list[bytes]) -> str:
+        """Return why a script may not make a call, or ""; a denial is noted.
 
         `ctx.session` has to be the connection that runs the script.
         """
         decision = user.decide(command, argv)
         if decision == ALLOWED:
-            return None
+            return ""
         session = self._node.ctx.session
         self._note_denial(decision, log.IN_SCRIPT, user, command, argv, session)
-        return Denial(_IN_SCRIPT[int(decision & KIND_MASK)])
+        return _IN_SCRIPT[int(decision & KIND_MASK)]
 
     def allows(self, user: User, command: Command, argv: list[bytes]) -> bool:
         """Return whether a user may run a request; for redis.acl_check_cmd."""
@@ -224,7 +216,7 @@ class AccessControl:
         """Return whether a user of SORT may follow BY and GET patterns to whatever key."""
         return user.reaches_every_key(self.sets.commands[name], argv, READ)
 
-    # The log.
+    # --- the log ----------------------------------------------------------------------------------
 
     def _context_of(self, session: Session) -> bytes:
         return log.TOP_LEVEL if session.transaction is None else log.IN_MULTI
@@ -249,7 +241,7 @@ class AccessControl:
         now = self._node.clock.now()
         self.log.note(log.Entry(reason, context, what, name, line, now))
 
-    # Changes of users.
+    # --- changes of users -------------------------------------------------------------------------
 
     def set_user(self, name: bytes, words: list[bytes]) -> None:
         """Change or create a user by rules, by all of them or none.
@@ -327,7 +319,7 @@ class AccessControl:
             self._node.disconnect(session)
             session.outlet.abort()
 
-    # The file.
+    # --- the file ---------------------------------------------------------------------------------
 
     def load(self) -> None:
         """Read the ACL file again; raises AclFileError and leaves everything as it is."""

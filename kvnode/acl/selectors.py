@@ -30,10 +30,9 @@ from kvnode.globs import matches
 ALLOWED: Final = 0
 DENIED_COMMAND: Final = 1
 DENIED_KEY: Final = 2
-DENIED_LOGIN: Final = 3  # in the log only
-DENIED_CHANNEL: Final = 4
-PLACE_SHIFT: Final = 3
-KIND_MASK: Final = 7
+DENIED_CHANNEL: Final = 3
+PLACE_SHIFT: Final = 2
+KIND_MASK: Final = 3
 
 
 @final
@@ -104,7 +103,7 @@ class Selector:
                 if mask >> bit & 1:
                     del self.first_arguments[bit]
 
-    # The check.
+    # --- the check --------------------------------------------------------------------------------
 
     def decide(self, command: Command, argv: list[bytes]) -> i64:
         """Return ALLOWED, or why the request is denied and by which argument."""

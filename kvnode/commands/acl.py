@@ -22,7 +22,7 @@ from kvnode.acl.selectors import (
 )
 from kvnode.categories import CATEGORIES, categories
 from kvnode.command import ADMIN, LOADING, NOSCRIPT, STALE, Command, command
-from kvnode.commands.arguments import integer
+from kvnode.commands.arguments import check_argc, integer
 from kvnode.commands.containers import container
 from kvnode.context import Context
 from kvprotocol import errors
@@ -47,17 +47,6 @@ _PASSWORD_BITS_MAX: Final = 4096
 _SHOWN_ENTRIES: Final = 10
 
 
-def _text(word: bytes) -> str:
-    """Return what an error shows of a word: as C prints it, up to a NUL."""
-    return word.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-
-
-def _check_argc(argv: list[bytes], argc_max: int) -> None:
-    """Refuse more words than a subcommand without a fixed arity takes."""
-    if len(argv) > argc_max:
-        raise ReplyError(errors.WRONG_SUBCOMMAND % (_text(argv[1]), "ACL"))
-
-
 command(
     "ACL",
     arity=-2,
@@ -80,13 +69,13 @@ command(
     syntax="[categoryname]",
 )
 def acl_cat(ctx: Context, argv: list[bytes]) -> Reply:
-    _check_argc(argv, 3)
+    check_argc(argv, 3)
     names: list[Reply] = []
     if len(argv) == 2:
         for category in CATEGORIES:
             names.append(category.encode())
         return names
-    wanted = _text(argv[2])
+    wanted = errors.shown(argv[2])
     if wanted.lower() not in CATEGORIES:
         raise ReplyError(f"ERR Unknown category '{wanted[:128]}'")
     for entry in ctx.node.acl.sets.commands.values():
@@ -180,12 +169,12 @@ def acl_setuser(ctx: Context, argv: list[bytes]) -> Reply:
     try:
         ctx.node.acl.set_user(argv[2], argv[3:])
     except OpenParenthesis as opening:
-        shown = _text(opening.word)
+        shown = errors.shown(opening.word)
         raise ReplyError(
             f"ERR Unmatched parenthesis in acl selector starting at '{shown}'."
         ) from None
     except RuleError as error:
-        shown = _text(error.rule)
+        shown = errors.shown(error.rule)
         raise ReplyError(f"ERR Error in ACL SETUSER modifier '{shown}': {error.reason}") from None
     return OK
 
@@ -227,11 +216,11 @@ def _find(ctx: Context, request: list[bytes]) -> Command | None:
 def acl_dryrun(ctx: Context, argv: list[bytes]) -> Reply:
     user = ctx.node.acl.users.get(argv[2])
     if user is None:
-        raise ReplyError(f"ERR User '{_text(argv[2])}' not found")
+        raise ReplyError(f"ERR User '{errors.shown(argv[2])}' not found")
     request = argv[3:]
     found = _find(ctx, request)
     if found is None:
-        raise ReplyError(f"ERR Command '{_text(argv[3])}' not found")
+        raise ReplyError(f"ERR Command '{errors.shown(argv[3])}' not found")
     if len(request) < found.argc_min or len(request) > found.argc_max:
         raise ReplyError(errors.WRONG_ARITY % found.full_name.decode())
     decision = user.decide(found, request)
@@ -256,7 +245,7 @@ def acl_dryrun(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="[bits:i]",
 )
 def acl_genpass(ctx: Context, argv: list[bytes]) -> Reply:
-    _check_argc(argv, 3)
+    check_argc(argv, 3)
     bits = _PASSWORD_BITS
     if len(argv) == 3:
         bits = integer(argv[2])
@@ -281,7 +270,7 @@ def acl_genpass(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="[operation=<count:i|RESET>]",
 )
 def acl_log(ctx: Context, argv: list[bytes]) -> Reply:
-    _check_argc(argv, 3)
+    check_argc(argv, 3)
     entries = ctx.node.acl.log.entries
     count = _SHOWN_ENTRIES
     if len(argv) == 3:

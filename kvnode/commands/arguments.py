@@ -80,6 +80,12 @@ def deadline(ctx: Context, text: bytes, unit_ms: int, is_absolute: bool, name: s
     return i64(value)
 
 
+def check_argc(argv: list[bytes], argc_max: int) -> None:
+    """Refuse more words than a subcommand without a fixed arity takes."""
+    if len(argv) > argc_max:
+        raise ReplyError(errors.wrong_subcommand(argv))
+
+
 def switch(word: bytes) -> bool:
     """Read ON or OFF."""
     lower = word.lower()

@@ -2,6 +2,8 @@
 
 from typing import Final, final
 
+from mypy_extensions import mypyc_attr
+
 from kvnode.command import DENYOOM, FAST, READONLY, WRITE, command, key
 from kvnode.commands.arguments import integer
 from kvnode.commands.bitmaps import bit_offset, bytes_of
@@ -22,6 +24,9 @@ _SATURATE: Final = 1
 _FAIL: Final = 2
 _OVERFLOWS: Final = {b"WRAP": _WRAP, b"SAT": _SATURATE, b"FAIL": _FAIL}
 
+_SIGNED: Final = 105  # "i"
+_UNSIGNED: Final = 117  # "u"
+
 _FIELD_TYPE: Final = (
     "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64"
     " is."
@@ -29,6 +34,7 @@ _FIELD_TYPE: Final = (
 
 
 @final
+@mypyc_attr(acyclic=True)
 class _Operation:
     """One GET, SET or INCRBY; `argument` is the value or the increment."""
 
@@ -42,10 +48,10 @@ class _Operation:
 
     def read_place(self, ctx: Context, field_type: bytes, offset: bytes) -> None:
         """Take the field's type, such as `i16`, and its place."""
-        mark = field_type[:1]
-        bits = parse_int(field_type[1:].partition(b"\0")[0])
-        self.signed = mark == b"i"
-        if mark not in (b"i", b"u") or bits is None or not 1 <= bits <= 63 + self.signed:
+        mark = field_type[0] if field_type else 0
+        self.signed = mark == _SIGNED
+        bits = _width(field_type)
+        if (mark != _SIGNED and mark != _UNSIGNED) or bits < 1 or bits > 63 + self.signed:
             raise ReplyError(_FIELD_TYPE)
         self.bits = bits
         self.offset = bit_offset(ctx, offset, bits)
@@ -77,29 +83,47 @@ class _Operation:
         return high if total > high else low
 
 
+def _width(field_type: bytes) -> int:
+    """Return the number behind the first letter of a type, 0 for what is none."""
+    if len(field_type) == 2 and 49 <= field_type[1] <= 57:
+        return field_type[1] - 48
+    if len(field_type) == 3 and 49 <= field_type[1] <= 57 and 48 <= field_type[2] <= 57:
+        return field_type[1] * 10 + field_type[2] - 528
+    bits = parse_int(field_type[1:].partition(b"\0")[0])
+    return 0 if bits is None else bits
+
+
+def _kind(word: bytes) -> int:
+    """Return what a word asks for, -1 if it is no operation."""
+    if word == b"GET":
+        return _GET
+    if word == b"SET":
+        return _SET
+    if word == b"INCRBY":
+        return _INCRBY
+    return -1
+
+
 def _read_operations(ctx: Context, argv: list[bytes]) -> list[_Operation]:
     operations: list[_Operation] = []
     overflow = _WRAP
     count = len(argv)
     i = 2
     while i < count:
-        word = argv[i].upper()
+        kind = _kind(argv[i])
+        if kind < 0:
+            kind = _kind(argv[i].upper())
         left = count - i - 1
-        if word == b"OVERFLOW" and left >= 1:
+        if kind < 0 and left >= 1 and argv[i].upper() == b"OVERFLOW":
             chosen = _OVERFLOWS.get(argv[i + 1].upper())
             if chosen is None:
                 raise ReplyError("ERR Invalid OVERFLOW type specified")
             overflow = chosen
             i += 2
             continue
-        if word == b"GET" and left >= 2:
-            operation = _Operation(_GET, overflow)
-        elif word == b"SET" and left >= 3:
-            operation = _Operation(_SET, overflow)
-        elif word == b"INCRBY" and left >= 3:
-            operation = _Operation(_INCRBY, overflow)
-        else:
+        if kind < 0 or left < (2 if kind == _GET else 3):
             raise ReplyError(errors.SYNTAX)
+        operation = _Operation(kind, overflow)
         operation.read_place(ctx, argv[i + 1], argv[i + 2])
         i += 3
         if operation.kind != _GET:

@@ -7,7 +7,7 @@ from mypy_extensions import i64
 from kvnode.command import DENYOOM, FAST, READONLY, WRITE, command, key
 from kvnode.commands.arguments import integer
 from kvnode.context import Context
-from kvnode.datatypes.strings import mutable, text_or_empty
+from kvnode.datatypes.strings import computed_form, mutable, text_or_empty
 from kvnode.structures.bit_strings import AND, NOT, OR, XOR, combine, count_ones, first_bit
 from kvnode.structures.mutable_string import MutableString
 from kvprotocol import errors
@@ -22,6 +22,27 @@ _OPERATIONS: Final = {b"AND": AND, b"OR": OR, b"XOR": XOR, b"NOT": NOT}
 
 def bit_offset(ctx: Context, text: bytes, width: int = 0) -> int:
     """Return a bit offset; with a field's `width`, `#n` is the n-th field of that width."""
+    plain = _plain_offset(text)
+    return int(plain) if plain >= 0 else _any_offset(ctx, text, width)
+
+
+def _plain_offset(text: bytes) -> i64:
+    """Return an offset of up to six digits, which no limit forbids, else -1."""
+    length: i64 = len(text)
+    if length == 0 or length > 6 or (text[0] == 48 and length > 1):
+        return -1
+    offset: i64 = 0
+    i: i64 = 0
+    while i < length:
+        digit: i64 = text[i] - 48
+        if digit < 0 or digit > 9:
+            return -1
+        offset = offset * 10 + digit
+        i += 1
+    return offset
+
+
+def _any_offset(ctx: Context, text: bytes, width: int) -> int:
     counts_fields = width > 0 and text[:1] == b"#"
     offset = parse_int(text[1:] if counts_fields else text)
     if offset is None:
@@ -64,10 +85,10 @@ def setbit(ctx: Context, argv: list[bytes]) -> Reply:
     grew = value.grow(index + 1)
     data = value.data
     byte: i64 = data[index]
-    mask = _masks[offset & 7]
-    before: i64 = 1 if byte & mask else 0
+    shift = 7 - (offset & 7)
+    before = (byte >> shift) & 1
     if before != wanted:
-        data[index] = byte ^ mask
+        data[index] = int(byte + ((wanted - before) << shift))
     elif not grew:
         if value is not stored:
             keyspace.store(name, value)  # as in Redis, it has no longer the encoding of an integer
@@ -76,9 +97,6 @@ def setbit(ctx: Context, argv: list[bytes]) -> Reply:
     keyspace.store(name, value)
     keyspace.changed(name, b"setbit")
     return int(before)
-
-
-_masks: Final[list[int]] = [128, 64, 32, 16, 8, 4, 2, 1]
 
 
 @command(
@@ -94,13 +112,21 @@ _masks: Final[list[int]] = [128, 64, 32, 16, 8, 4, 2, 1]
     syntax="key:k#0 offset:i",
 )
 def getbit(ctx: Context, argv: list[bytes]) -> Reply:
-    offset: i64 = bit_offset(ctx, argv[2])
-    data = bytes_of(ctx.keyspace.read(argv[1]))
+    offset = _plain_offset(argv[2])
+    if offset < 0:
+        offset = _any_offset(ctx, argv[2], 0)
+    stored = ctx.keyspace.read(argv[1])
     index = offset >> 3
-    if index >= len(data):
-        return 0
-    byte: i64 = data[index]
-    return 1 if byte & _masks[offset & 7] else 0
+    byte: i64 = 0
+    if isinstance(stored, MutableString):
+        data = stored.data
+        if index < len(data):
+            byte = data[index]
+    elif stored is not None:
+        value = text_or_empty(stored)
+        if index < len(value):
+            byte = value[index]
+    return 1 if (byte >> (7 - (offset & 7))) & 1 else 0
 
 
 def _unit_is_bit(word: bytes) -> bool:
@@ -249,10 +275,7 @@ def bitop(ctx: Context, argv: list[bytes]) -> Reply:
         i += 1
     name = argv[2]
     if size > 0:
-        result = MutableString(b"", True)
-        result.data = combine(operation, sources, size)
-        result.measure()
-        keyspace.put(name, result)
+        keyspace.put(name, computed_form(combine(operation, sources, size)))
         keyspace.changed(name, b"set")
     elif keyspace.remove(name):
         keyspace.changed(name, b"del")

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from kvnode.client_memory import SESSION_BYTES
 from kvnode.context import Context
-from kvnode.session import Session
+from kvnode.session import NO_TOUCH, Session
 from kvprotocol.errors import ReplyError
 
 NORMAL: Final = b"normal"
@@ -17,7 +18,6 @@ _CLASSES: Final = {
     b"replica": REPLICA,
     b"slave": REPLICA,
 }
-_SESSION_BYTES: Final = 2000  # a session and its parser and writer, without buffers
 
 
 def read_class(word: bytes) -> bytes:
@@ -60,7 +60,7 @@ def flags_of(session: Session) -> bytes:
         letters += b"U"
     if session.no_evict:
         letters += b"e"
-    if session.no_touch:
+    if session.gate & NO_TOUCH:
         letters += b"T"
     return letters or b"N"
 
@@ -107,7 +107,7 @@ def line_of(ctx: Context, session: Session, argv: list[bytes]) -> bytes:
         b"obl=%d" % buffered,
         b"oll=%d" % (1 if output > buffered else 0),
         b"omem=%d" % (output - buffered),
-        b"tot-mem=%d" % (_SESSION_BYTES + query + argv_bytes + queued_bytes + output),
+        b"tot-mem=%d" % (SESSION_BYTES + query + argv_bytes + queued_bytes + output),
         b"events=" + (b"rw" if output > buffered else b"r"),
         b"cmd=" + (b"NULL" if command is None else command.full_name),
         b"user=" + session.user.name,

@@ -35,9 +35,10 @@ _OVERLAP: Final = (
 )
 
 
-def _read_options(ctx: Context, argv: list[bytes]) -> ClientTracking:
-    """Read the options of a CLIENT TRACKING."""
+def _read_options(ctx: Context, argv: list[bytes]) -> tuple[ClientTracking, list[bytes]]:
+    """Return the options of a CLIENT TRACKING, and its prefixes as they stand there."""
     wanted = ClientTracking()
+    prefixes: list[bytes] = []
     i = 3
     while i < len(argv):
         word = argv[i].lower()
@@ -59,11 +60,12 @@ def _read_options(ctx: Context, argv: list[bytes]) -> ClientTracking:
             wanted.noloop = True
         elif word == b"prefix" and has_value:
             i += 1
-            wanted.prefixes[argv[i]] = None
+            prefixes.append(argv[i])
         else:
             raise ReplyError(errors.SYNTAX)
         i += 1
-    return wanted
+    wanted.prefixes = dict.fromkeys(prefixes)
+    return wanted, prefixes
 
 
 def _check_modes(wanted: ClientTracking, old: ClientTracking | None) -> None:
@@ -80,14 +82,10 @@ def _check_modes(wanted: ClientTracking, old: ClientTracking | None) -> None:
         raise ReplyError(_OPT_SWITCHED)
 
 
-def _shown(prefix: bytes) -> str:
-    return prefix.split(b"\0")[0].decode("utf-8", "surrogateescape")
-
-
 def _overlap(prefix: bytes, which: str, other: bytes) -> None:
     """Refuse a prefix if another one begins with it, or it with the other one."""
     if prefix.startswith(other) or other.startswith(prefix):
-        raise ReplyError(_OVERLAP % (_shown(prefix), which, _shown(other)))
+        raise ReplyError(_OVERLAP % (errors.shown(prefix), which, errors.shown(other)))
 
 
 def _check_prefixes(prefixes: list[bytes], old: ClientTracking | None) -> None:
@@ -115,16 +113,15 @@ def _check_prefixes(prefixes: list[bytes], old: ClientTracking | None) -> None:
     ),
 )
 def tracking(ctx: Context, argv: list[bytes]) -> Reply:
-    wanted = _read_options(ctx, argv)
+    wanted, prefixes = _read_options(ctx, argv)
     session = ctx.session
     if not switch(argv[2]):
         ctx.node.tracking.disable(session)
         return OK
     _check_modes(wanted, session.tracking)
     if wanted.broadcast:
-        words = [argv[i] for i in range(4, len(argv)) if argv[i - 1].lower() == b"prefix"]
-        _check_prefixes(words, session.tracking)
-        if not wanted.prefixes:
+        _check_prefixes(prefixes, session.tracking)
+        if not prefixes:
             wanted.prefixes[b""] = None
     ctx.node.tracking.enable(session, wanted)
     return OK
@@ -221,8 +218,7 @@ def caching(ctx: Context, argv: list[bytes]) -> Reply:
 )
 def no_touch(ctx: Context, argv: list[bytes]) -> Reply:
     session = ctx.session
-    session.no_touch = switch(argv[2])
-    if session.no_touch:
+    if switch(argv[2]):
         session.gate |= NO_TOUCH
     else:
         session.gate &= ~NO_TOUCH

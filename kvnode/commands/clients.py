@@ -6,7 +6,7 @@ from mypy_extensions import i64
 
 from kvnode.acl.users import User
 from kvnode.command import ADMIN, LOADING, NOSCRIPT, STALE, command
-from kvnode.commands.arguments import integer, switch
+from kvnode.commands.arguments import check_argc, integer, switch
 from kvnode.commands.client_lines import class_of, line_of, read_class
 from kvnode.commands.connection import check_word, set_name
 from kvnode.commands.containers import container
@@ -29,16 +29,6 @@ command(
     complexity="Depends on the subcommand",
     summary="Look at connections and control them.",
 )(container)
-
-
-def _shown(word: bytes) -> str:
-    return word.decode("utf-8", "surrogateescape")
-
-
-def _check_argc(argv: list[bytes], argc_max: int) -> None:
-    """Refuse more words than a subcommand without a fixed arity takes."""
-    if len(argv) > argc_max:
-        raise ReplyError(errors.WRONG_SUBCOMMAND % (_shown(argv[1]), "CLIENT"))
 
 
 @command(
@@ -100,7 +90,7 @@ def setname(ctx: Context, argv: list[bytes]) -> Reply:
 def setinfo(ctx: Context, argv: list[bytes]) -> Reply:
     attribute = argv[2].lower()
     if attribute != b"lib-name" and attribute != b"lib-ver":
-        raise ReplyError(f"ERR Unrecognized option '{_shown(argv[2])}'")
+        raise ReplyError(f"ERR Unrecognized option '{errors.shown(argv[2])}'")
     name = attribute.decode()
     check_word(argv[3], f"ERR {name} cannot contain spaces, newlines or special characters.")
     return OK
@@ -208,7 +198,7 @@ def _read_filter(ctx: Context, argv: list[bytes]) -> _Filter:
         elif word == b"user":
             wanted.user = ctx.node.acl.users.get(value)
             if wanted.user is None:
-                raise ReplyError(f"ERR No such user '{_shown(value)}'")
+                raise ReplyError(f"ERR No such user '{errors.shown(value)}'")
         elif word == b"skipme" and value.lower() in (b"yes", b"no"):
             wanted.spares_caller = value.lower() == b"yes"
         else:
@@ -263,7 +253,7 @@ def kill(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="timeout:i [mode=<WRITE|ALL>@6.2.0]",
 )
 def pause(ctx: Context, argv: list[bytes]) -> Reply:
-    _check_argc(argv, 4)
+    check_argc(argv, 4)
     writes_only = False
     if len(argv) == 4:
         mode = argv[3].lower()
@@ -307,7 +297,7 @@ def unpause(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="client-id:i [timeout_error=<TIMEOUT|ERROR>]",
 )
 def unblock(ctx: Context, argv: list[bytes]) -> Reply:
-    _check_argc(argv, 4)
+    check_argc(argv, 4)
     with_error = False
     if len(argv) == 4:
         reason = argv[3].lower()

@@ -192,7 +192,6 @@ def reset(ctx: Context, argv: list[bytes]) -> Reply:
     session.keyspace = node.dataset.databases[0]
     session.writer.protocol = 2
     session.name = b""
-    session.no_touch = False
     session.gate &= ~(REPLY_OFF | REPLY_SKIP | NO_TOUCH)
     node.acl.welcome(session)
     return Simple(b"RESET")

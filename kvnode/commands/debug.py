@@ -291,6 +291,5 @@ def debug(ctx: Context, argv: list[bytes]) -> Reply:
     require(ctx, "enable-debug-command", "DEBUG")
     entry = _SUBCOMMANDS.get(argv[1].lower())
     if entry is None or not entry[0] <= len(argv) <= entry[1]:
-        name = argv[1].decode("utf-8", "surrogateescape")
-        raise ReplyError(errors.WRONG_SUBCOMMAND % (name, "DEBUG"))
+        raise ReplyError(errors.wrong_subcommand(argv))
     return entry[2](ctx, argv)

@@ -24,7 +24,6 @@ from kvnode.globs import matches
 from kvnode.monitor import show_call
 from kvnode.scripting.flags import FLAG_NAMES
 from kvnode.scripting.functions import APPEND, ENGINE, FLUSH, REPLACE, Library
-from kvnode.scripting.scripts import Target
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import parse_int
@@ -56,18 +55,6 @@ _HELP: Final = (
 )
 
 
-def _text(word: bytes) -> str:
-    """Return what an error shows of an argument: Redis prints it as C does, up to a NUL."""
-    return word.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-
-
-def _wrong_usage(argv: list[bytes]) -> ReplyError:
-    return ReplyError(
-        f"ERR unknown subcommand or wrong number of arguments for '{_text(argv[1])}'. "
-        "Try FUNCTION HELP."
-    )
-
-
 def _changed(ctx: Context) -> None:
     """Record that the libraries changed: the request is logged, as one that changes data."""
     ctx.node.dataset.changes += 1
@@ -90,8 +77,7 @@ def _fcall(ctx: Context, argv: list[bytes], read_only: bool) -> Reply:
         raise ReplyError("ERR Number of keys can't be greater than number of args")
     if key_count < 0:
         raise ReplyError("ERR Number of keys can't be negative")
-    target = Target(function.callback, function.name, function.flags, True)
-    return scripting.run(ctx, target, argv, key_count, read_only)
+    return scripting.run(ctx, function.target, argv, key_count, read_only)
 
 
 @command(
@@ -170,7 +156,7 @@ def function_load(ctx: Context, argv: list[bytes]) -> Reply:
     replaces = False
     for word in argv[2:-1]:
         if word.upper() != b"REPLACE":
-            raise ReplyError(f"ERR Unknown option given: {_text(word)}")
+            raise ReplyError(f"ERR Unknown option given: {errors.shown(word)}")
         replaces = True
     name = ctx.node.scripting.functions.load(argv[-1], replaces)
     _changed(ctx)
@@ -194,7 +180,7 @@ def function_load(ctx: Context, argv: list[bytes]) -> Reply:
 )
 def function_flush(ctx: Context, argv: list[bytes]) -> Reply:
     if len(argv) > 3:
-        raise _wrong_usage(argv)
+        raise ReplyError(errors.wrong_subcommand(argv))
     if len(argv) == 3 and argv[2].upper() not in (b"ASYNC", b"SYNC"):
         raise ReplyError("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
     ctx.node.scripting.functions.flush()
@@ -255,7 +241,7 @@ def function_dump(ctx: Context, argv: list[bytes]) -> Reply:
 )
 def function_restore(ctx: Context, argv: list[bytes]) -> Reply:
     if len(argv) > 4:
-        raise _wrong_usage(argv)
+        raise ReplyError(errors.wrong_subcommand(argv))
     policy = APPEND
     if len(argv) == 4:
         policy = _POLICIES.get(argv[3].upper(), -1)
@@ -312,7 +298,7 @@ def function_list(ctx: Context, argv: list[bytes]) -> Reply:
                 raise ReplyError("ERR library name argument was not given")
             pattern = argv[i]
         else:
-            raise ReplyError(f"ERR Unknown argument {_text(argv[i])}")
+            raise ReplyError(f"ERR Unknown argument {errors.shown(argv[i])}")
         i += 1
     shown: list[Reply] = []
     for library in ctx.node.scripting.functions.libraries():

@@ -30,6 +30,36 @@ _NO_ORDER: Final = 0
 _ASCENDING: Final = 1
 _DESCENDING: Final = 2
 
+_UNKNOWN: Final = 0
+_WITHDIST: Final = 1
+_WITHHASH: Final = 2
+_WITHCOORD: Final = 3
+_ANY: Final = 4
+_ASC: Final = 5
+_DESC: Final = 6
+_COUNT: Final = 7
+_STORE: Final = 8
+_STOREDIST: Final = 9
+_FROMMEMBER: Final = 10
+_FROMLONLAT: Final = 11
+_BYRADIUS: Final = 12
+_BYBOX: Final = 13
+_OPTIONS: Final[dict[bytes, int]] = {
+    b"WITHDIST": _WITHDIST,
+    b"WITHHASH": _WITHHASH,
+    b"WITHCOORD": _WITHCOORD,
+    b"ANY": _ANY,
+    b"ASC": _ASC,
+    b"DESC": _DESC,
+    b"COUNT": _COUNT,
+    b"STORE": _STORE,
+    b"STOREDIST": _STOREDIST,
+    b"FROMMEMBER": _FROMMEMBER,
+    b"FROMLONLAT": _FROMLONLAT,
+    b"BYRADIUS": _BYRADIUS,
+    b"BYBOX": _BYBOX,
+}
+
 _PAGE: Final = 256  # members looked at in one go where ANY may end the search
 
 
@@ -92,55 +122,57 @@ class _Query:
         """Read the options from argv[i] on."""
         count: i64 = len(argv)
         while i < count:
-            word = argv[i].upper()
-            if word == b"WITHDIST":
+            option = _OPTIONS.get(argv[i])
+            if option is None:
+                option = _OPTIONS.get(argv[i].upper(), _UNKNOWN)
+            if option == _WITHDIST:
                 self.with_distance = True
-            elif word == b"WITHHASH":
+            elif option == _WITHHASH:
                 self.with_hash = True
-            elif word == b"WITHCOORD":
+            elif option == _WITHCOORD:
                 self.with_coordinates = True
-            elif word == b"ANY":
+            elif option == _ANY:
                 self.any = True
-            elif word == b"ASC":
+            elif option == _ASC:
                 self.order = _ASCENDING
-            elif word == b"DESC":
+            elif option == _DESC:
                 self.order = _DESCENDING
-            elif word == b"COUNT" and i + 1 < count:
+            elif option == _COUNT and i + 1 < count:
                 i += 1
                 self.count = i64(integer(argv[i]))
                 if self.count <= 0:
                     raise ReplyError("ERR COUNT must be > 0")
             elif self.form & _SEARCH:
-                i = self._read_search_option(word, argv, i, source)
-            elif word in (b"STORE", b"STOREDIST") and i + 1 < count and self.form & _STORES:
+                i = self._read_search_option(option, argv, i, source)
+            elif option in (_STORE, _STOREDIST) and i + 1 < count and self.form & _STORES:
                 i += 1
                 self.target = argv[i]
-                self.stores_distance = word == b"STOREDIST"
+                self.stores_distance = option == _STOREDIST
             else:
                 raise ReplyError(errors.SYNTAX)
             i += 1
         self._check(argv)
 
     def _read_search_option(
-        self, word: bytes, argv: list[bytes], i: i64, source: SortedSet | None
+        self, option: int, argv: list[bytes], i: i64, source: SortedSet | None
     ) -> i64:
         """Read an option that only GEOSEARCH has; return where its last word stands."""
         left: i64 = len(argv) - i - 1
         from_place = self.has_centre and not self.centre_is_member
         by_radius = self.has_shape and not self.area.is_box
-        if word == b"FROMMEMBER" and left >= 1 and not from_place:
+        if option == _FROMMEMBER and left >= 1 and not from_place:
             self.take_member(source, argv[i + 1])
             return i + 1
-        if word == b"FROMLONLAT" and left >= 2 and not self.centre_is_member:
+        if option == _FROMLONLAT and left >= 2 and not self.centre_is_member:
             self.take_place(argv[i + 1], argv[i + 2])
             return i + 2
-        if word == b"BYRADIUS" and left >= 2 and not self.area.is_box:
+        if option == _BYRADIUS and left >= 2 and not self.area.is_box:
             self.take_radius(argv[i + 1], argv[i + 2])
             return i + 2
-        if word == b"BYBOX" and left >= 3 and not by_radius:
+        if option == _BYBOX and left >= 3 and not by_radius:
             self.take_box(argv[i + 1], argv[i + 2], argv[i + 3])
             return i + 3
-        if word == b"STOREDIST" and self.form & _STORES:
+        if option == _STOREDIST and self.form & _STORES:
             self.stores_distance = True
             return i
         raise ReplyError(errors.SYNTAX)
@@ -154,12 +186,13 @@ class _Query:
             raise ReplyError(
                 f"ERR {name} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
             )
-        shown = argv[0].decode("utf-8", "surrogateescape")
         if not self.has_centre:
+            shown = argv[0].decode("utf-8", "surrogateescape")
             raise ReplyError(
                 f"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {shown}"
             )
         if not self.has_shape:
+            shown = argv[0].decode("utf-8", "surrogateescape")
             raise ReplyError(f"ERR exactly one of BYRADIUS and BYBOX can be specified for {shown}")
         if self.any and self.count == 0:
             raise ReplyError("ERR the ANY argument requires COUNT argument")
@@ -189,18 +222,30 @@ class _Found:
 def _search(source: SortedSet, area: Area, limit: i64) -> list[_Found]:
     """Return the members within an area, `limit` at most if it is not 0, in Redis's order."""
     found: list[_Found] = []
-    for low, high in area.ranges():
-        if limit and len(found) >= limit:
-            break
-        bounds = ScoreRange(ScoreBound(low, False), ScoreBound(high, True))
-        offset: i64 = 0
-        while True:
-            members, scores = source.range_by_score(bounds, False, offset, _PAGE if limit else -1)
-            _keep_within(area, members, scores, limit, found)
-            offset += _PAGE
-            if limit == 0 or len(members) < _PAGE or len(found) >= limit:
-                break
+    ends = area.ranges()
+    i: i64 = 0
+    while i < len(ends):
+        if limit == 0:
+            members, scores = source.between_scores(ends[i], ends[i + 1])
+            _keep_within(area, members, scores, 0, found)
+        elif len(found) < limit:
+            _search_pages(source, area, ends[i], ends[i + 1], limit, found)
+        i += 2
     return found
+
+
+def _search_pages(
+    source: SortedSet, area: Area, low: float, high: float, limit: i64, found: list[_Found]
+) -> None:
+    """Look through a range of scores only until `limit` members are found."""
+    bounds = ScoreRange(ScoreBound(low, False), ScoreBound(high, True))
+    offset: i64 = 0
+    while True:
+        members, scores = source.range_by_score(bounds, False, offset, _PAGE)
+        _keep_within(area, members, scores, limit, found)
+        offset += _PAGE
+        if len(members) < _PAGE or len(found) >= limit:
+            break
 
 
 def _keep_within(
@@ -228,7 +273,8 @@ def _in_order(found: list[_Found], order: i64, wanted: i64) -> list[_Found]:
     if order == _NO_ORDER:
         return found[:wanted]
     if wanted == len(found):
-        found.sort(key=_distance_of, reverse=order == _DESCENDING)
+        if wanted > 1:
+            found.sort(key=_distance_of, reverse=order == _DESCENDING)
         return found
     keys = vec[float](capacity=len(found))
     for row in found:

@@ -3,13 +3,12 @@
 from typing import Final
 
 from kvnode.command import ADMIN, LOADING, NOSCRIPT, STALE, command
-from kvnode.commands.arguments import integer_in
+from kvnode.commands.arguments import check_argc, integer_in
 from kvnode.commands.command_table import find_command
 from kvnode.commands.containers import container
 from kvnode.context import Context
 from kvnode.latency import graph, report
 from kvnode.stats import cumulative_us
-from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import I64_MAX
 from kvprotocol.replies import OK, Pairs, Reply, Simple, Verbatim
@@ -70,9 +69,7 @@ command(
     tips=("request_policy:all_nodes", "nondeterministic_output"),
 )
 def slowlog_get(ctx: Context, argv: list[bytes]) -> Reply:
-    if len(argv) > 3:
-        name = argv[1].decode("utf-8", "surrogateescape")
-        raise ReplyError(errors.WRONG_SUBCOMMAND % (name, "SLOWLOG"))
+    check_argc(argv, 3)
     calls = ctx.node.slowlog.calls
     count = _SLOWLOG_SHOWN
     if len(argv) == 3:

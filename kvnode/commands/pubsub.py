@@ -12,11 +12,11 @@ from kvnode.command import (
     command,
     key,
 )
+from kvnode.commands.arguments import check_argc
 from kvnode.commands.containers import container
 from kvnode.context import Context
 from kvnode.globs import matches
 from kvnode.session import Session
-from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.replies import NO_REPLY, Reply, Simple
 
@@ -162,9 +162,7 @@ command(
 
 def _names(table: dict[bytes, dict[Session, None]], argv: list[bytes]) -> list[Reply]:
     """Return the channels that match the pattern at argv[2], or all."""
-    if len(argv) > 3:
-        name = argv[1].decode("utf-8", "surrogateescape")
-        raise ReplyError(errors.WRONG_SUBCOMMAND % (name, "PUBSUB"))
+    check_argc(argv, 3)
     return [name for name in table if len(argv) == 2 or matches(argv[2], name)]
 
 

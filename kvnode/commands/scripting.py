@@ -48,6 +48,8 @@ _HELP: Final = (
 
 def _count_keys(argv: list[bytes]) -> int:
     """Return how many of the arguments are keys."""
+    if argv[2] == b"1" and len(argv) > 3:  # most of all
+        return 1
     count = integer(argv[2])
     if count > len(argv) - 3:
         raise ReplyError(_TOO_MANY_KEYS)
@@ -189,6 +191,8 @@ def script_help(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="mode=<YES|SYNC|NO>",
 )
 def script_debug(ctx: Context, argv: list[bytes]) -> Reply:
+    if ctx.session.pending_bytes() > 0:
+        raise ReplyError("ERR SCRIPT DEBUG must be called outside a pipeline")
     mode = argv[2].upper()
     if mode == b"NO":
         return OK

@@ -43,11 +43,6 @@ _LIMIT_UNSET: Final = 10000
 _LIMIT_MAX: Final = 1000000
 
 
-def shown(word: bytes) -> str:
-    """Return what an error text shows of an argument: C prints it up to a NUL."""
-    return word.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-
-
 def strict_id(text: bytes) -> tuple[i64, i64]:
     """Return an id that is neither `-` nor `+`; the sequence is 0 where none is given."""
     kind, ms, seq = parse(text, LOWEST)

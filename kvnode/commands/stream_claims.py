@@ -7,7 +7,7 @@ from mypy_extensions import i64
 
 from kvnode.command import FAST, WRITE, command, key
 from kvnode.commands.arguments import integer, integer_in
-from kvnode.commands.stream_arguments import NO_GROUP, interval_start, shown, strict_id
+from kvnode.commands.stream_arguments import NO_GROUP, interval_start, strict_id
 from kvnode.commands.stream_effects import GroupEffects
 from kvnode.context import Context
 from kvnode.datatypes.streams import open_stream
@@ -37,7 +37,7 @@ _NO_MEMORY: Final = "ERR Insufficient memory, failed allocating transient memory
 
 
 def _no_group(argv: list[bytes]) -> ReplyError:
-    return ReplyError(NO_GROUP % (shown(argv[1]), shown(argv[2])))
+    return ReplyError(NO_GROUP % (errors.shown(argv[1]), errors.shown(argv[2])))
 
 
 @final
@@ -152,7 +152,7 @@ class _ClaimOptions:
             if option == b"LASTID":
                 self.last_ms, self.last_seq = strict_id(word)
                 return 2
-        raise ReplyError(f"ERR Unrecognized XCLAIM option '{shown(argv[place])}'")
+        raise ReplyError(f"ERR Unrecognized XCLAIM option '{errors.shown(argv[place])}'")
 
 
 @command(

@@ -13,7 +13,6 @@ from kvnode.commands.stream_arguments import (
     any_id,
     interval_end,
     interval_start,
-    shown,
     strict_id,
     strict_ids,
 )
@@ -81,13 +80,8 @@ def _group_options(argv: list[bytes], may_create: bool) -> tuple[bool, i64]:
                 raise ReplyError(_READ_COUNT)
             i += 2
         else:
-            raise ReplyError(_wrong_form(argv))
+            raise ReplyError(errors.wrong_subcommand(argv))
     return creates, entries_read
-
-
-def _wrong_form(argv: list[bytes]) -> str:
-    """Return the error for a subcommand whose options cannot be read."""
-    return errors.WRONG_SUBCOMMAND % (shown(argv[1])[:128], argv[0].decode().upper())
 
 
 def _present(ctx: Context, argv: list[bytes]) -> Stream:
@@ -102,7 +96,7 @@ def _present_group(stream: Stream, argv: list[bytes]) -> Group:
     """Return the group of an XGROUP subcommand."""
     group = stream.group(argv[3])
     if group is None:
-        raise ReplyError(NO_GROUP_OF_KEY % (shown(argv[3]), shown(argv[2])))
+        raise ReplyError(NO_GROUP_OF_KEY % (errors.shown(argv[3]), errors.shown(argv[2])))
     return group
 
 
@@ -130,7 +124,7 @@ def xgroup_create(ctx: Context, argv: list[bytes]) -> Reply:
     if stream is None and not creates:
         raise ReplyError(_NO_KEY)
     if i64(len(argv)) > 8:
-        raise ReplyError(_wrong_form(argv))
+        raise ReplyError(errors.wrong_subcommand(argv))
     ms: i64 = LOWEST
     seq: i64 = LOWEST
     if argv[4] != b"$":
@@ -172,7 +166,7 @@ def xgroup_setid(ctx: Context, argv: list[bytes]) -> Reply:
     stream = _present(ctx, argv)
     group = _present_group(stream, argv)
     if i64(len(argv)) not in (5, 7):
-        raise ReplyError(_wrong_form(argv))
+        raise ReplyError(errors.wrong_subcommand(argv))
     if argv[4] == b"$":
         ms = stream.last_ms
         seq = stream.last_seq
@@ -267,11 +261,10 @@ def xgroup_delconsumer(ctx: Context, argv: list[bytes]) -> Reply:
     summary="Show the forms of XGROUP.",
 )
 def xgroup_help(ctx: Context, argv: list[bytes]) -> Reply:
-    lines: list[Reply] = [Simple(line) for line in _HELP]
-    return lines
+    return [Simple(line) for line in _HELP]
 
 
-# --- pending entries --------------------------------------------------------------------------
+# --- pending entries ------------------------------------------------------------------------------
 
 
 @command(
@@ -347,7 +340,7 @@ def xpending(ctx: Context, argv: list[bytes]) -> Reply:
     stream = open_stream(ctx.keyspace.read(argv[1]))
     group = stream.group(argv[2]) if stream is not None else None
     if group is None:
-        raise ReplyError(NO_GROUP % (shown(argv[1]), shown(argv[2])))
+        raise ReplyError(NO_GROUP % (errors.shown(argv[1]), errors.shown(argv[2])))
     if size == 3:
         return _pending_summary(group)
     rows = _PendingRows(group, ctx.now_ms, idle, count)

@@ -7,7 +7,7 @@ from mypy_extensions import i64
 from kvnode.command import LOADING, READONLY, STALE, command, key
 from kvnode.commands.arguments import integer
 from kvnode.commands.containers import container
-from kvnode.commands.stream_arguments import NO_GROUP_OF_KEY, shown
+from kvnode.commands.stream_arguments import NO_GROUP_OF_KEY
 from kvnode.commands.stream_reading import encoded_edge, encoded_range
 from kvnode.context import Context
 from kvnode.datatypes.streams import open_stream
@@ -71,7 +71,7 @@ def _entries_read(group: Group) -> Reply:
 def xinfo_consumers(ctx: Context, argv: list[bytes]) -> Reply:
     group = _present(ctx, argv[2]).group(argv[3])
     if group is None:
-        raise ReplyError(NO_GROUP_OF_KEY % (shown(argv[3]), shown(argv[2])))
+        raise ReplyError(NO_GROUP_OF_KEY % (errors.shown(argv[3]), errors.shown(argv[2])))
     rows: list[Reply] = []
     for consumer in group.sorted_consumers():
         items: list[Reply] = [b"name", consumer.name, b"pending", int(consumer.pending.count)]
@@ -123,7 +123,7 @@ def xinfo_stream(ctx: Context, argv: list[bytes]) -> Reply:
     if size > 3:
         words = [word.upper() for word in argv[3:]]
         if size not in (4, 6) or words[0] != b"FULL" or (size == 6 and words[1] != b"COUNT"):
-            raise ReplyError(errors.WRONG_SUBCOMMAND % (shown(argv[1])[:128], "XINFO"))
+            raise ReplyError(errors.wrong_subcommand(argv))
         if size == 6:
             count = integer(argv[5])
             if count < 0:
@@ -196,5 +196,4 @@ def _whole_consumer(group: Group, consumer: Consumer, count: i64) -> Reply:
     summary="Show the forms of XINFO.",
 )
 def xinfo_help(ctx: Context, argv: list[bytes]) -> Reply:
-    lines: list[Reply] = [Simple(line) for line in _HELP]
-    return lines
+    return [Simple(line) for line in _HELP]

@@ -7,7 +7,7 @@ from mypy_extensions import i64
 
 from kvnode.command import BLOCKING, MOVABLEKEYS, READONLY, WRITE, KeySpec, command, key
 from kvnode.commands.arguments import integer
-from kvnode.commands.stream_arguments import interval_end, interval_start, shown, strict_id
+from kvnode.commands.stream_arguments import interval_end, interval_start, strict_id
 from kvnode.commands.stream_effects import GroupEffects
 from kvnode.context import STILL_BLOCKED, Blocked, Context
 from kvnode.datatypes.streams import open_stream
@@ -38,6 +38,7 @@ _UNBALANCED: Final = (
 _ONLY_XREADGROUP: Final = (
     "ERR The %s option is only supported by XREADGROUP. You called XREAD instead."
 )
+_NOT_IN_SCRIPTS: Final = "ERR %s command is not allowed with BLOCK option from scripts"
 _MEANINGLESS_DOLLAR: Final = (
     "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this"
     " consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just"
@@ -49,7 +50,7 @@ _MEANINGLESS_NEW: Final = (
 )
 
 
-# --- ranges -----------------------------------------------------------------------------------
+# --- ranges ---------------------------------------------------------------------------------------
 
 
 def encoded_range(
@@ -150,7 +151,7 @@ def xrevrange(ctx: Context, argv: list[bytes]) -> Reply:
     return _range(ctx, argv, True)
 
 
-# --- reading what is new ----------------------------------------------------------------------
+# --- reading what is new --------------------------------------------------------------------------
 
 
 @final
@@ -190,6 +191,8 @@ class _Request:
             option = argv[i].upper()
             left = size - i - 1
             if option == b"BLOCK" and left:
+                if ctx.session is ctx.node.scripting.session:
+                    raise ReplyError(_NOT_IN_SCRIPTS % errors.shown(argv[0]))
                 i += 1
                 self.deadline_ms = _deadline(ctx, argv[i])
             elif option == b"COUNT" and left:
@@ -219,7 +222,7 @@ class _Request:
         """Return the id behind which reading of one stream begins."""
         stream = open_stream(ctx.keyspace.read(name))
         if self.for_group and (stream is None or stream.group(self.group) is None):
-            raise ReplyError(_NO_GROUP % (shown(name), shown(self.group)))
+            raise ReplyError(_NO_GROUP % (errors.shown(name), errors.shown(self.group)))
         if text == b"$":
             if self.for_group:
                 raise ReplyError(_MEANINGLESS_DOLLAR)
@@ -232,7 +235,7 @@ class _Request:
             return HIGHEST, HIGHEST
         return strict_id(text)
 
-    # -- serving ---------------------------------------------------------------------------------
+    # --- serving ----------------------------------------------------------------------------------
 
     def serve_at_once(self, ctx: Context) -> Reply:
         """Return what is there already, None where nothing is."""

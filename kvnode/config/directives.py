@@ -199,7 +199,7 @@ def _process() -> None:
     locality = Choice("no", "yes", "local")
     _row("enable-protected-configs", locality, "no", IMMUTABLE)
     _row("enable-debug-command", locality, "no", IMMUTABLE)
-    _row("enable-module-command", locality, "no", IMMUTABLE | INERT)
+    _row("enable-module-command", locality, "no", IMMUTABLE)
 
 
 def _security() -> None:
@@ -247,7 +247,7 @@ def _memory_limits() -> None:
 def _encodings() -> None:
     _number("hash-max-listpack-entries", 512, high=LONG_MAX, alias="hash-max-ziplist-entries")
     _memory("hash-max-listpack-value", 64, alias="hash-max-ziplist-value")
-    _number("list-max-listpack-size", -2, low=INT_MIN, alias="list-max-ziplist-size")
+    _row("list-max-listpack-size", Number(INT_MIN, INT_MAX), -2, INERT, "list-max-ziplist-size")
     _number("list-compress-depth", 0, flags=INERT)
     _number("set-max-intset-entries", 512, high=LONG_MAX)
     _number("zset-max-listpack-entries", 128, high=LONG_MAX, alias="zset-max-ziplist-entries")

@@ -5,7 +5,6 @@ its type instead.
 """
 
 from kvnode.datatypes import strings
-from kvnode.datatypes.encodings import Encodings
 from kvnode.datatypes.tags import TAG_HASH, TAG_INTSET, TAG_LIST, TAG_MAX, TAG_MIN, TAG_ZSET
 from kvnode.structures.index_table import HashTable, SetTable
 from kvnode.structures.list_nodes import ListNodes

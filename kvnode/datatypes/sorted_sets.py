@@ -13,7 +13,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from kvnode.datatypes import packed_scores
 from kvnode.datatypes.encodings import Encodings
-from kvnode.datatypes.score_ranges import LexRange, ScoreRange
+from kvnode.datatypes.score_ranges import LexRange, ScoreBound, ScoreRange
 from kvnode.structures import listpack
 from kvnode.structures.chunked_scores import reverse_scores
 from kvnode.structures.score_table import ScoreTable
@@ -265,6 +265,14 @@ class SortedSet:
         """Up to `limit` members (negative: all) of a score range after `offset` of them."""
         first, size = self._score_range(bounds)
         return self._limited(first, size, reverse, offset, limit, with_scores)
+
+    def between_scores(self, low: float, high: float) -> tuple[list[bytes], vec[float]]:
+        """The members with a score from `low` up to, not including `high`, and their scores."""
+        table = self.table
+        if table is not None:
+            return table.order.between(low, high)
+        bounds = ScoreRange(ScoreBound(low, False), ScoreBound(high, True))
+        return self.range_by_score(bounds, False, 0, -1)
 
     def range_by_lex(
         self,

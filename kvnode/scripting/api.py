@@ -11,7 +11,9 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final, final
 
-from kvnode.scripting.values import LuaValues, arguments
+from lupa.lua51 import LuaError
+
+from kvnode.scripting.values import UNCHECKED_BYTES, LuaValues, arguments
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import format_double
 from kvprotocol.replies import ErrorReply, Reply
@@ -67,6 +69,7 @@ class HostApi:
             b"note_error": self._scripting.note_error,
             b"double": self.double,
             b"script_protocol": self.script_protocol,
+            b"note_coroutine": self.note_coroutine,
         }
 
     def leave(self) -> None:
@@ -100,10 +103,10 @@ class HostApi:
     def call(self, *args: object) -> object:
         """redis.call: run a command; its error ends the script."""
         reply = self._perform(args)
-        if isinstance(reply, ErrorReply):
-            raise self._fail(reply.message, True)
         if isinstance(reply, int) and not isinstance(reply, bool):
             return reply  # which needs no memory
+        if isinstance(reply, ErrorReply):
+            raise self._fail(reply.message, True)
         return self._converted(reply)
 
     def pcall(self, *args: object) -> object:
@@ -124,20 +127,43 @@ class HostApi:
         run = scripting.running
         if run is None:
             raise self._fail(_NOT_RUNNING)
-        try:
-            argv = arguments(args)
-        except ReplyError as error:
-            raise self._fail(error.message) from None
+        argv: list[bytes] = []
+        for value in args:
+            if isinstance(value, bytes):
+                argv.append(value)
+            else:
+                argv = self._argv(args)
+                break
+        if not argv:
+            argv = self._argv(args)
         return scripting.calls.perform(run, argv)
 
+    def _argv(self, args: tuple[object, ...]) -> list[bytes]:
+        try:
+            return arguments(args)
+        except ReplyError as error:
+            raise self._fail(error.message) from None
+
     def _converted(self, reply: Reply) -> object:
-        self._check_room()
+        if self._engine.is_full():
+            raise self._fail("")
+        if isinstance(reply, bytes) and len(reply) < UNCHECKED_BYTES:
+            return reply
         try:
             return self.lua().value(reply)
         except MemoryError:
             raise self._fail("") from None
+        except LuaError:
+            raise self.failure from None  # prepared by the hook, which came at this moment
 
-    # Replies and errors
+    def note_coroutine(self) -> None:
+        """Note that there are coroutines: while one runs, Python must not call Lua.
+
+        lupa would run the function in the main thread, which waits for the coroutine.
+        """
+        self.lua().may_call = False
+
+    # --- replies and errors -----------------------------------------------------------------------
 
     def error_reply(self, *args: object) -> object:
         """redis.error_reply: a table that a script returns as an error."""
@@ -165,7 +191,7 @@ class HostApi:
         if self._engine.is_full():
             raise self._fail("")
 
-    # Everything else
+    # --- everything else --------------------------------------------------------------------------
 
     def sha1hex(self, *args: object) -> object:
         """redis.sha1hex: the SHA1 digest of a string in hexadecimal digits."""
@@ -247,14 +273,13 @@ class HostApi:
     def acl_check_cmd(self, *args: object) -> object:
         """redis.acl_check_cmd: whether the caller may run a command."""
         self._check_room()
-        run = self._scripting.running
-        if run is None:
+        if self._scripting.running is None:
             raise self._fail(_NOT_RUNNING)
         try:
             argv = arguments(args)
         except ReplyError as error:
             raise self._fail(error.message) from None
-        allowed = self._scripting.calls.allows(run, argv)
+        allowed = self._scripting.calls.allows(argv)
         if allowed is None:
             raise self._fail("ERR Invalid command passed to redis.acl_check_cmd()")
         return allowed

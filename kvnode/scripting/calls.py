@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
 
-from kvnode.command import DENYOOM, MAY_REPLICATE, NOSCRIPT, READONLY, STALE, WRITE, Command
+from mypy_extensions import i64
+
+from kvnode.command import DENYOOM, MAY_REPLICATE, NOSCRIPT, READONLY, WRITE, Command
 from kvnode.context import Blocked
 from kvnode.dispatch import MONITORED
 from kvnode.monitor import feed_monitors
@@ -23,9 +25,7 @@ _WRONG_ARITY: Final = "ERR Wrong number of args calling Redis command from scrip
 _NOSCRIPT: Final = "ERR This Redis command is not allowed from script"
 _READ_ONLY: Final = "ERR Write commands are not allowed from read-only scripts."
 MONITOR_PEER: Final = b"lua"  # what MONITOR shows for an address
-_SPELLINGS_MAX: Final = 4096
 _SLOWLOG_PEER: Final = b"?:0"
-_STALE: Final = "ERR Can not execute the command on a stale replica"
 
 
 @final
@@ -35,17 +35,25 @@ class ScriptCalls:
     def __init__(self, node: Node, session: Session) -> None:
         self._node = node
         self._session = session
+        self._spelling = b""  # of the last call's command
+        self._same: Command | None = None
 
     def perform(self, run: Run, argv: list[bytes]) -> Reply:
         """Run one command of a script; whatever speaks against it is an ErrorReply."""
         node = self._node
         dispatcher = node.dispatcher
-        command = dispatcher.known.get(argv[0])
+        if argv[0] == self._spelling:  # a comparison instead of a look-up
+            command = self._same
+        else:
+            command = dispatcher.known.get(argv[0])
         if command is None or command.subcommands is not None:
             command = self._look_up(argv)
             if command is None:
                 return self._refused(None, _UNKNOWN)
-        argc = len(argv)
+        else:
+            self._spelling = argv[0]
+            self._same = command
+        argc: i64 = len(argv)
         if argc < command.argc_min or argc > command.argc_max:
             return self._refused(command, _WRONG_ARITY)
         flags = command.flags
@@ -58,8 +66,8 @@ class ScriptCalls:
             run.wrote = True
         return self._call(run, session, command, argv)
 
-    def allows(self, run: Run, argv: list[bytes]) -> bool | None:
-        """Return whether the caller of a script may run a command, None for an unknown one."""
+    def allows(self, argv: list[bytes]) -> bool | None:
+        """Return whether the script's caller may run a command, None for an unknown one."""
         command = self._look_up(argv)
         if command is None:
             return None
@@ -68,10 +76,7 @@ class ScriptCalls:
         return self._node.acl.allows(self._session.user, command, argv)
 
     def _look_up(self, argv: list[bytes]) -> Command | None:
-        dispatcher = self._node.dispatcher
-        command = dispatcher.table.get(argv[0].lower())
-        if command is not None and len(dispatcher.known) < _SPELLINGS_MAX:
-            dispatcher.known[argv[0]] = command
+        command = self._node.dispatcher.find(argv[0])
         if command is None or command.subcommands is None or len(argv) == 1:
             return command
         return command.subcommands.get(argv[1].lower())
@@ -85,11 +90,9 @@ class ScriptCalls:
         if session.gate & RESTRICTED:
             # The denial is noted with the caller's name, not with the script's.
             self._node.ctx.enter(run.session, session.keyspace)
-            denial = self._node.acl.denial(session.user, command, argv)
-            if denial is not None:
-                return denial.message
-        if run.is_stale and not flags & STALE:
-            return _STALE
+            denial = self._node.acl.call_refusal(session.user, command, argv)
+            if denial:
+                return denial
         if flags & (WRITE | MAY_REPLICATE) and run.read_only:
             return _READ_ONLY
         if flags & DENYOOM and run.out_of_memory and not run.wrote:

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, final
 from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
 from mypy_extensions import i64
 
-from kvnode.scripting import libraries
 from kvnode.scripting.api import HostApi
-from kvnode.scripting.libraries.glue import Passage
 from kvnode.scripting.parameters import unsafe_parameters
+from kvnode.scripting.passage import Passage
 from kvprotocol.errors import ReplyError
-from kvprotocol.replies import ErrorReply, Prepared, Reply, Simple
+from kvprotocol.replies import OK, ErrorReply, Prepared, Reply, Simple
 
 if TYPE_CHECKING:
     from kvnode.scripting.runtime import Scripting
@@ -65,7 +64,12 @@ class LuaEngine:
         self._used: Any = None
         self._compile: Any = None
         self._run: Any = None
+        self._run_keyless: Any = None
+        self._run_one_key: Any = None
         self._run_tables: Any = None
+        self._set_protocol: Any = None
+        self._encode_row: Any = None
+        self._protocol: i64 = 2
         self._load_library: Any = None
         self._step: Any = None
         self._forget: Any = None
@@ -76,6 +80,10 @@ class LuaEngine:
         """Build the Lua state, unless it is there."""
         if self._runtime is not None:
             return
+        # Imported here: the parsers behind the libraries are 15 ms of a start and 6 MB, and many a
+        # node never runs a script.
+        from kvnode.scripting import libraries
+
         limit = int(self.scripting.node.settings.lua_memory_limit)
         runtime = LuaRuntime(
             encoding=None,
@@ -100,9 +108,19 @@ class LuaEngine:
             runtime.table_from(libraries.install(runtime, self._passage)),
             name="=kvnode",
         )
-        self._compile, self._run, self._run_tables, self._load_library = built[:4]
-        self._step, self._forget, references = built[4:]
-        references()
+        self._compile = built[b"compile"]
+        self._run = built[b"run"]
+        self._run_keyless = built[b"run_keyless"]
+        self._run_one_key = built[b"run_one_key"]
+        self._run_tables = built[b"run_tables"]
+        self._set_protocol = built[b"set_protocol"]
+        self._encode_row = built[b"encode_row"]
+        self._load_library = built[b"load_library"]
+        self._step = built[b"step"]
+        self._forget = built[b"forget"]
+        self._protocol = 2
+        built[b"references"]()
+        self.api.lua().hold(built[b"hold"], built[b"renew_ok"], built[b"fill_array"])
         self.set_limit(limit)
 
     def stop(self) -> None:
@@ -112,7 +130,11 @@ class LuaEngine:
         self._used = None
         self._compile = None
         self._run = None
+        self._run_keyless = None
+        self._run_one_key = None
         self._run_tables = None
+        self._set_protocol = None
+        self._encode_row = None
         self._load_library = None
         self._step = None
         self._forget = None
@@ -132,7 +154,7 @@ class LuaEngine:
         """Prepare for a call: replies are converted by RESP2 again."""
         values = self.api.values
         if values is not None:
-            values.protocol = 2
+            values.begin()
 
     def memory(self) -> int:
         """Return the bytes that the Lua state holds."""
@@ -140,7 +162,10 @@ class LuaEngine:
 
     def is_full(self) -> bool:
         """Return whether Python may pass nothing to Lua, for the limit is reached."""
-        return self.limit > 0 and int(self._used()) > self.limit
+        if self.limit == 0:
+            return False
+        used: i64 = self._used()
+        return used > self.limit
 
     def has_room(self, size: int) -> bool:
         """Return whether so many bytes fit below the limit."""
@@ -185,8 +210,8 @@ class LuaEngine:
     def call(self, function: Any, protocol: i64, key_count: i64, argv: list[bytes]) -> object:
         """Run a function with the keys and arguments from argv[3] on; return what `result` reads.
 
-        The result of Lua's `result` and `finish`: a plain value, or a tuple that begins with its
-        kind.
+        The result of Lua's `result` and `finish`: a plain value, a list, or a tuple that begins
+        with its kind.
         """
         self._calls += 1
         if self._calls >= _CALLS_PER_STEP:
@@ -199,14 +224,36 @@ class LuaEngine:
             if not self.make_room(int(size)):
                 return (0, b"ERR not enough memory")
         try:
-            if len(argv) <= _FEW_ARGUMENTS:
-                return self._run(function, protocol, key_count, *argv[3:])
-            make_table = self._runtime.table_from
-            keys = make_table(argv[3 : 3 + key_count])
-            return self._run_tables(function, keys, make_table(argv[3 + key_count :]), protocol)
+            if protocol != self._protocol:
+                self._set_protocol(protocol)
+                self._protocol = protocol
+            result = self._called(function, key_count, argv)
+            if isinstance(result, tuple) and result[0] == _ROW:
+                row = row_reply(result, self.api.lua().protocol)
+                return self._encode_row() if row is None else row
+            return result
         except LuaMemoryError:
             self.recover()
             return (0, b"ERR not enough memory")
+
+    def _called(self, function: Any, key_count: i64, argv: list[bytes]) -> object:
+        """Run a function with what is in argv, in the form that costs least."""
+        argc: i64 = len(argv)
+        if key_count == 1 and argc <= 5:  # spelled out: a list of arguments would be copied twice
+            if argc == 4:
+                return self._run_one_key(function, argv[3])
+            return self._run_one_key(function, argv[3], argv[4])
+        if argc == 3:
+            return self._run_keyless(function)
+        if argc <= _FEW_ARGUMENTS:
+            if key_count == 0:
+                return self._run_keyless(function, *argv[3:])
+            if key_count == 1:
+                return self._run_one_key(function, *argv[3:])
+            return self._run(function, key_count, *argv[3:])
+        make_table = self._runtime.table_from
+        keys = make_table(argv[3 : 3 + key_count])
+        return self._run_tables(function, keys, make_table(argv[3 + key_count :]))
 
     def load(self, function: Any) -> object:
         """Run a library's code; return None or a tuple as `finish` gives it."""
@@ -217,22 +264,39 @@ class LuaEngine:
             return (0, b"ERR not enough memory")
 
 
-def plain_reply(value: object) -> Reply:
-    """Return the reply of a result that is not a tuple: a string, a number, or nothing."""
+def plain_reply(value: object, protocol: i64) -> Reply:
+    """Return the reply of a string, a number, a boolean or nothing; `protocol`: redis.setresp's."""
     if isinstance(value, float):
         if value != value or value >= 9223372036854775808.0 or value < -9223372036854775808.0:
             return _I64_MIN
         return int(value)
+    if isinstance(value, bool) and protocol == 2:
+        return 1 if value else None
     return value
+
+
+def row_reply(result: tuple[Any, ...], protocol: i64) -> list[Reply] | None:
+    """Return the reply of an array that crossed as it is; None: something else is in it."""
+    items: list[Reply] = []
+    i: i64 = 1
+    size: i64 = len(result)
+    while i < size:
+        item: object = result[i]
+        if isinstance(item, bytes):
+            items.append(item)
+        elif isinstance(item, (int, float)):
+            items.append(plain_reply(item, protocol))
+        else:
+            return None
+        i += 1
+    return items
 
 
 def tuple_reply(result: tuple[Any, ...]) -> Reply:
     """Return the reply of a result that is a tuple and no failure."""
     kind = result[0]
-    if kind == _ROW:
-        return list(result[1:])
     if kind == _STATUS:
-        return Simple(result[1])
+        return OK if result[1] == b"OK" else Simple(result[1])
     if kind == _ENCODED:
         return Prepared(result[1], result[1])
     return ErrorReply(result[1].decode("utf-8", "surrogateescape"))
@@ -240,9 +304,9 @@ def tuple_reply(result: tuple[Any, ...]) -> Reply:
 
 def is_failure(result: tuple[Any, ...]) -> bool:
     """Return whether a script was ended by an error."""
-    return result[0] not in (_ROW, _TEXT, _STATUS, _ENCODED)
+    return result[0] not in (_TEXT, _STATUS, _ENCODED)
 
 
 def is_counted(result: tuple[Any, ...]) -> bool:
     """Return whether errorstats has the error of a result already."""
-    return result[0] != _ROW and len(result) > 2 and bool(result[2])
+    return len(result) > 2 and bool(result[2])

@@ -18,6 +18,7 @@ from kvnode.rdb.lzf import DamagedError
 from kvnode.rdb.payload import seal, sealed_size
 from kvnode.scripting.api import Registrar
 from kvnode.scripting.flags import flag_of
+from kvnode.scripting.scripts import Target
 from kvprotocol.errors import ReplyError
 from kvprotocol.requests import split_words
 
@@ -47,9 +48,9 @@ class Function:
 
     def __init__(self, name: bytes, callback: Any, flags: i64, description: bytes | None) -> None:
         self.name = name
-        self.callback = callback
         self.flags: i64 = flags
         self.description = description
+        self.target = Target(callback, name, flags, True)
 
 
 @final

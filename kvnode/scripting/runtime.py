@@ -79,11 +79,10 @@ class Run:
         self.busy = False
         self.yielded = started
         self.logs_effects = True
+        self.failed = False  # an error stands in its reply
         self.read_only = False
         self.out_of_memory = False  # when it began
-        self.is_stale = False
-        self.failed = False  # an error stands in its reply
-        self.careful = False  # one of the three above: every call is looked at
+        self.careful = False  # one of the two above: every call is looked at
 
     def milliseconds(self, now: float) -> int:
         """Return for how long it has been running."""
@@ -108,7 +107,7 @@ class Scripting:
         self.functions = FunctionLibraries(self)
         self._load_until = 0.0
 
-    # Calls
+    # --- calls ------------------------------------------------------------------------------------
 
     def run(
         self, ctx: Context, target: Target, argv: list[bytes], key_count: i64, read_only: bool
@@ -143,7 +142,9 @@ class Scripting:
             if opened:
                 dispatcher.close_unit()
         if not isinstance(result, tuple):
-            return plain_reply(result)
+            if isinstance(result, (bytes, list)):
+                return result
+            return plain_reply(result, engine.api.lua().protocol)
         if run.failed:
             command = self.node.commands.get(argv[0].lower())
             if command is not None:
@@ -169,7 +170,7 @@ class Scripting:
                 run.out_of_memory = not flags & ALLOW_OOM
             if flags & NO_WRITES:
                 run.read_only = True
-        run.careful = run.read_only or run.out_of_memory or run.is_stale
+        run.careful = run.read_only or run.out_of_memory
 
     def _failure(self, engine: LuaEngine, target: Target, result: tuple[Any, ...]) -> ReplyError:
         """Return the error of a script that was ended by one."""
@@ -202,7 +203,7 @@ class Scripting:
                 return command_flags(command.flags, function.flags)
         return command.flags
 
-    # Libraries
+    # --- libraries --------------------------------------------------------------------------------
 
     def load_library(self, code: bytes, registrar: Registrar) -> None:
         """Run a library's code, which registers its functions. ReplyError: it cannot be loaded."""
@@ -225,7 +226,7 @@ class Scripting:
             message = text.decode("utf-8", "surrogateescape")
             raise ReplyError(f"ERR Error registering functions: {message}")
 
-    # Long runs
+    # --- long runs --------------------------------------------------------------------------------
 
     def tick(self) -> bool:
         """Look after a script that runs for long; return whether it has to stop.
@@ -313,7 +314,7 @@ class Scripting:
         if self.running is not None:
             self.running.failed = True
 
-    # Observation
+    # --- observation ------------------------------------------------------------------------------
 
     def apply_settings(self) -> None:
         """Take over a changed memory limit."""

@@ -15,6 +15,7 @@
 local host, failure, for_functions, version, version_number, libraries = ...
 
 local as_function, getinfo, sethook = python.as_function, debug.getinfo, debug.sethook
+local registry = debug.getregistry()
 local error, type, select, tostring, tonumber = error, type, select, tostring, tonumber
 local rawget, rawset, rawequal, next, pairs, ipairs = rawget, rawset, rawequal, next, pairs, ipairs
 local getmetatable, setmetatable, setfenv = getmetatable, setmetatable, setfenv
@@ -336,6 +337,10 @@ sethook(hook, '', HOOK_INSTRUCTIONS)
 -- Lua keeps hooks by thread: a coroutine's function first sets its own.
 local function hooked(f)
   if type(f) ~= 'function' then return f end
+  local info = getinfo(f, 'S')
+  -- C functions, and what stands in place of one, are refused.
+  if info.what == 'C' or own_sources[info.source] then return type end
+  host.note_coroutine()
   return function(...)
     if interrupted then sethook(hook, 'l') else sethook(hook, '', HOOK_INSTRUCTIONS) end
     return f(...)
@@ -454,7 +459,6 @@ getmetatable('').__index = string_library
 local TEXT, STATUS, ENCODED, FAILED, ROW = 1, 2, 3, 4, 5  -- what a result that is not plain is
 local STACK_SLOTS_MAX = 7995
 local ROW_MAX = 300
-local INTEGER_MAX = 2 ^ 53
 local client_protocol, script_protocol = 2, 2
 local note_error = host.note_error
 local parts, part_count
@@ -589,50 +593,56 @@ local function encoded(value)
   return ENCODED, text
 end
 
-local function is_special(value)
-  return rawget(value, 'double') or rawget(value, 'map') or rawget(value, 'set')
-      or rawget(value, 'big_number') or rawget(value, 'verbatim_string')
+local row  -- the last table that crossed as ROW
+
+-- Encode that table after all: something is in it that does not cross as it is.
+local function encode_row()
+  return encoded(row)
 end
 
--- A short array of strings and integers crosses as it is: less work than encoding it here.
-local function row(array)
-  local count = 0
-  while true do
-    local item = rawget(array, count + 1)
-    if item == nil then break end
-    local kind = type(item)
-    if kind == 'number' then
-      if item % 1 ~= 0 or item > INTEGER_MAX or item < -INTEGER_MAX then return nil end
-    elseif kind ~= 'string' then
-      return nil
-    end
-    count = count + 1
-    if count > ROW_MAX then return nil end
+-- A table without a metatable: plain indexing costs less than rawget, which is a call.
+local function plain_table(value)
+  local field = value.err
+  if field ~= nil and type(field) == 'string' then
+    return TEXT, trimmed(field), value.ignore_error_stats_update and true
   end
-  return count
+  field = value.ok
+  if field ~= nil and type(field) == 'string' then
+    return STATUS, field == 'OK' and field or one_line(field)
+  end
+  local item = value[1]
+  if item == nil or value.double or value.map or value.set or value.big_number
+      or value.verbatim_string then
+    return encoded(value)
+  end
+  -- A short array of strings and numbers crosses as it is: less work than encoding it here. Python
+  -- looks at every item; tables, which cost it most, are mostly seen at the ends.
+  local count = 1
+  while count <= ROW_MAX and value[count + 1] ~= nil do count = count + 1 end
+  if count > ROW_MAX or type(item) == 'table' or type(value[count]) == 'table' then
+    return encoded(value)
+  end
+  row = value
+  return ROW, unpack(value, 1, count)
+end
+
+local function odd_table(value)
+  if type(rawget(value, 'err')) == 'string' then
+    return TEXT, trimmed(rawget(value, 'err')), rawget(value, 'ignore_error_stats_update') and true
+  end
+  if type(rawget(value, 'ok')) == 'string' then
+    return STATUS, one_line(rawget(value, 'ok'))
+  end
+  return encoded(value)
 end
 
 local function result(value)
   local kind = type(value)
   if kind == 'table' then
-    if type(rawget(value, 'err')) == 'string' then
-      return TEXT, trimmed(rawget(value, 'err')), rawget(value, 'ignore_error_stats_update') and true
-    end
-    if type(rawget(value, 'ok')) == 'string' then
-      return STATUS, one_line(rawget(value, 'ok'))
-    end
-    if rawget(value, 1) ~= nil and not is_special(value) then
-      local count = row(value)
-      if count then return ROW, unpack(value, 1, count) end
-    end
-    return encoded(value)
+    if getmetatable(value) == nil then return plain_table(value) end
+    return odd_table(value)
   end
-  if kind == 'boolean' then
-    if host.script_protocol() >= 3 then return encoded(value) end
-    if value then return 1 end
-    return nil
-  end
-  if kind == 'string' or kind == 'number' then return value end
+  if kind == 'string' or kind == 'number' or kind == 'boolean' then return value end
   return nil
 end
 
@@ -668,25 +678,41 @@ local function call_function()
 end
 
 -- Run a function with KEYS and ARGV in tables.
-local function run_tables(f, keys, arguments, protocol)
-  client_protocol = protocol
-  main = f
-  if for_functions then
+local run_tables
+if for_functions then
+  function run_tables(f, keys, arguments)
+    main = f
     called, call_keys, call_arguments = f, keys, arguments
     return finish(xpcall(call_function, handler))
   end
-  globals.KEYS, globals.ARGV = keys, arguments
-  return finish(xpcall(f, handler))
+else
+  function run_tables(f, keys, arguments)
+    main = f
+    globals.KEYS, globals.ARGV = keys, arguments
+    return finish(xpcall(f, handler))
+  end
 end
 
 -- The same with the arguments in a row.
-local function run(f, protocol, key_count, ...)
-  if key_count == 0 then return run_tables(f, {}, {...}, protocol) end
-  if key_count == 1 then return run_tables(f, {(...)}, {select(2, ...)}, protocol) end
+local function run(f, key_count, ...)
   local all, keys, arguments = {...}, {}, {}
   for i = 1, key_count do keys[i] = all[i] end
   for i = key_count + 1, select('#', ...) do arguments[i - key_count] = all[i] end
-  return run_tables(f, keys, arguments, protocol)
+  return run_tables(f, keys, arguments)
+end
+
+-- The same with no key.
+local function run_keyless(f, ...)
+  return run_tables(f, {}, {...})
+end
+
+-- The same with one key.
+local function run_one_key(f, key, ...)
+  return run_tables(f, {key}, {...})
+end
+
+local function set_protocol(protocol)
+  client_protocol = protocol
 end
 
 -- Run the code of a library of functions, which registers them.
@@ -698,13 +724,48 @@ local function load_library(f)
   return finish(ok, value)
 end
 
--- Free what the last call left, as Redis does after every 50th.
+-- Free what scripts left, as Redis does after every 50th. A small state is left to Lua's own
+-- pace, which does as much in fewer and cheaper steps.
+local SMALL_KB = 8192
 local function step()
-  collectgarbage('step', 50)
+  if collectgarbage('count') > SMALL_KB then collectgarbage('step', 50) end
+end
+
+-- Tables that redis.call returns. Python holds places of the registry for them, and here their
+-- content is renewed: that costs a fraction of a table that Python makes, and of a reference to it.
+local OK_TABLES = 32
+local array_place, ok_places = nil, {}
+
+local function renew_ok()
+  for i = 1, OK_TABLES do registry[ok_places[i]] = {ok = 'OK'} end
+end
+
+local function fill_array(...)
+  registry[array_place] = {...}
+end
+
+-- Return the tables first, for Python to hold, and find their places when it does.
+local ok_tables = {}
+local function hold(array, ...)
+  if array == nil then
+    for i = 0, OK_TABLES do ok_tables[i] = {} end
+    return unpack(ok_tables, 0, OK_TABLES)
+  end
+  local numbers = {}
+  for i, value in pairs(registry) do
+    if type(i) == 'number' and type(value) == 'table' then numbers[value] = i end
+  end
+  array_place = numbers[array]
+  for i = 1, OK_TABLES do ok_places[i] = numbers[ok_tables[i]] end
+  ok_tables = nil
+  renew_ok()
 end
 
 local function forget()
   globals.KEYS, globals.ARGV, call_keys, call_arguments, parts = nil, nil, nil, nil, nil
+  row = nil
+  fill_array()
+  renew_ok()
 end
 
 -- Python's references stand in Lua's registry. It grows to its size of later now: it must not need
@@ -715,7 +776,7 @@ local function references()
   return unpack(all)
 end
 
-for _, real in pairs({globals, string_library, table_library, math_library}) do
+for _, real in pairs({globals, string_library, table_library, math_library, coroutine_library}) do
   for _, f in next, real do
     if type(f) == 'function' then own_functions[f] = true end
   end
@@ -724,4 +785,9 @@ end
 local real_globals = _G
 for name in pairs(real_globals) do real_globals[name] = nil end
 
-return compiled, run, run_tables, load_library, step, forget, references
+return {
+  compile = compiled, run = run, run_keyless = run_keyless, run_one_key = run_one_key,
+  run_tables = run_tables, set_protocol = set_protocol, encode_row = encode_row,
+  load_library = load_library, step = step, forget = forget, references = references,
+  hold = hold, renew_ok = renew_ok, fill_array = fill_array,
+}

@@ -52,6 +52,7 @@ class ScriptCache:
         self._scripts: dict[bytes, Script] = {}
         self._last_code = b""
         self._last: Script | None = None
+        self._found: Script | None = None
         self.memory = 0
 
     def __len__(self) -> int:
@@ -59,9 +60,13 @@ class ScriptCache:
 
     def find(self, digest: bytes) -> Script | None:
         """Return the script of a SHA1 in hexadecimal digits of either case."""
+        found = self._found
+        if found is not None and found.name == digest:  # as `load`: a comparison
+            return found
         script = self._scripts.get(digest)
         if script is None:
             script = self._scripts.get(digest.lower())
+        self._found = script
         return script
 
     def load(self, code: bytes) -> Script:
@@ -96,5 +101,6 @@ class ScriptCache:
         self._scripts = {}
         self._last_code = b""
         self._last = None
+        self._found = None
         self.memory = 0
         self._engine.stop()

@@ -18,12 +18,14 @@ from collections.abc import Callable
 from math import copysign
 from typing import Any, Final, final
 
+from librt.strings import read_i32_le
 from mypy_extensions import i64
 
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import format_double
 from kvprotocol.replies import (
     NIL_ARRAY,
+    OK,
     BigNumber,
     DoubleText,
     EncodedArray,
@@ -40,9 +42,12 @@ from kvprotocol.replies import (
 )
 
 _ITEM_BYTES: Final = 120  # a slot in a table that is growing, and a string's header
-_UNCHECKED_BYTES: Final = 1 << 20  # always free beyond the limit, see LuaEngine
+UNCHECKED_BYTES: Final = 1 << 20  # always free beyond the limit, see LuaEngine
+_FILLED_MAX: Final = 200  # items of an array that are passed in a row
+_DIGITS: Final = [b"%d" % n for n in range(1000)]
 _INTEGER: Final = 58  # ":"
 _STATUS: Final = 43  # "+"
+_BULK: Final = 36  # "$"
 
 
 @final
@@ -53,15 +58,69 @@ class LuaValues:
         self._make_table = make_table
         self._has_room = has_room
         self.protocol: i64 = 2
+        self.may_call = True  # functions of Lua while a script runs
         self._bytes: i64 = 0
+        self._renew_ok: Any = None
+        self._fill_array: Any = None
+        self._array: object = None  # the table that `_fill_array` filled
+        self._oks: list[object] = []  # tables of the status OK that nobody has yet
+        self._oks_used: i64 = 0
+
+    def hold(self, hold: Any, renew_ok: Any, fill_array: Any) -> None:
+        """Take over the tables whose content Lua renews."""
+        tables = hold()
+        hold(*tables)
+        self._array = tables[0]
+        self._oks = list(tables[1:])
+        self._renew_ok = renew_ok
+        self._fill_array = fill_array
+
+    def begin(self) -> None:
+        """Prepare for a script."""
+        self.protocol = 2
+        if self._oks_used * 2 > len(self._oks):
+            self._renew_ok()
+            self._oks_used = 0
 
     def value(self, reply: Reply) -> object:
         """Return a reply as a Lua value. MemoryError: it does not fit."""
         self._bytes = 0
-        if isinstance(reply, bytes):
-            self._take(len(reply))
-            return reply
+        if isinstance(reply, EncodedArray):
+            return self._array_of(bulk_strings(reply))
+        if isinstance(reply, list):
+            return self._array_of(reply)
+        if self.protocol == 2:
+            if isinstance(reply, Pairs):
+                assert isinstance(reply.items, list)
+                return self._array_of(reply.items)
+            if isinstance(reply, Members):
+                assert isinstance(reply.items, list)
+                return self._array_of(reply.items)
         return self._value(reply)
+
+    def _array_of(self, items: list[Reply]) -> object:
+        """Return the table of an array that stands in no other."""
+        if not self.may_call or len(items) > _FILLED_MAX:
+            return self._table(items)
+        size: i64 = 0
+        for item in items:
+            if not isinstance(item, bytes):
+                return self._table(items)
+            size += len(item) + 2 * _ITEM_BYTES
+        self._take(size)
+        self._fill_array(*items)
+        return self._array
+
+    def ok(self) -> object:
+        """Return the table of the status OK, which is most statuses."""
+        if self._oks_used == len(self._oks):
+            if not self.may_call:
+                return self.status(b"OK")
+            self._renew_ok()
+            self._oks_used = 0
+        table = self._oks[self._oks_used]
+        self._oks_used += 1
+        return table
 
     def status(self, text: bytes) -> object:
         """Return the table of a status reply."""
@@ -76,7 +135,7 @@ class LuaValues:
 
     def _take(self, size: i64) -> None:
         self._bytes += size
-        if self._bytes > _UNCHECKED_BYTES and not self._has_room(int(self._bytes)):
+        if self._bytes > UNCHECKED_BYTES and not self._has_room(int(self._bytes)):
             raise MemoryError
 
     def _value(self, reply: Reply) -> object:
@@ -146,6 +205,8 @@ class LuaValues:
         raise TypeError(f"not a reply value: {type(reply).__name__}")
 
     def _prepared(self, reply: Prepared) -> object:
+        if reply is OK:
+            return self.ok()
         wire = reply.resp3 if self.protocol == 3 else reply.resp2
         if wire[0] == _STATUS:
             return self.status(wire[1:-2])
@@ -181,7 +242,25 @@ def bulk_strings(reply: EncodedArray) -> list[Reply]:
     wire = b"".join(reply.chunks)
     place: i64 = 0
     end: i64 = len(wire)
-    while place < end:
+    length: i64
+    while place + 4 <= end:
+        # Almost all are bulk strings with a length of one or two digits.
+        word = i64(read_i32_le(wire, place))
+        if word & 255 != _BULK:
+            place = _read_element(wire, place, items)
+            continue
+        if (word >> 16) & 255 == 13:
+            length = ((word >> 8) & 255) - 48
+            place += 4
+        elif (word >> 24) & 255 == 13:
+            length = ((word >> 8) & 255) * 10 + ((word >> 16) & 255) - 528
+            place += 5
+        else:
+            place = _read_element(wire, place, items)
+            continue
+        items.append(wire[place : place + length])
+        place += length + 2
+    if place < end:
         place = _read_element(wire, place, items)
     return items
 
@@ -229,8 +308,11 @@ def arguments(values: tuple[object, ...]) -> list[bytes]:
 
 def number_text(value: float) -> bytes:
     """Return a Lua number as C's %.17g prints it."""
-    if isinstance(value, int) and -(10**17) < value < 10**17:
-        return b"%d" % value
+    if isinstance(value, int):
+        if 0 <= value < 1000:
+            return _DIGITS[value]
+        if -(10**17) < value < 10**17:
+            return b"%d" % value
     if value != value:
         return b"-nan" if copysign(1.0, value) < 0.0 else b"nan"
     return b"%.17g" % value

@@ -184,6 +184,29 @@ class ChunkedScores:
             reverse_scores(scores)
         return members, scores
 
+    def between(self, low: float, high: float) -> tuple[list[bytes], vec[float]]:
+        """The members with a score from `low` up to, not including `high`, and their scores.
+
+        Without ranks it is faster than `rank_of_score` and `slice`, most of all when nothing is
+        there.
+        """
+        members: list[bytes] = []
+        scores = vec[float]()
+        c = _lower_bound_of_score(self.last_scores, low)
+        if self.length == 0:
+            return members, scores
+        while c < len(self.chunks):
+            chunk = self.chunks[c]
+            first = _lower_bound_of_score(chunk.scores, low)
+            end = _lower_bound_of_score(chunk.scores, high)
+            if first < end:
+                members.extend(chunk.members[first:end])
+                scores = extend(scores, chunk.scores[first:end])
+            if end < len(chunk.scores):
+                break
+            c += 1
+        return members, scores
+
     def pop_min(self) -> tuple[float, bytes]:
         """Take out the first pair; IndexError if there is none."""
         chunk = self.chunks[0]

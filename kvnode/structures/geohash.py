@@ -14,6 +14,7 @@ the haversine formula.
 import math
 from typing import Final, final
 
+from librt.vecs import append, vec
 from mypy_extensions import i64, mypyc_attr
 
 LONGITUDE_MAX: Final = 180.0
@@ -22,7 +23,7 @@ STEP_MAX: Final = 26
 RADIUS_M: Final = 6372797.560856
 _MERCATOR_MAX: Final = 20037726.37
 _DEGREE: Final = math.pi / 180.0
-_CELLS: Final = [float(1 << step) for step in range(STEP_MAX + 1)]
+_CELLS: Final = vec[float]([float(1 << step) for step in range(STEP_MAX + 1)])
 # Below 2**62, from where on mypyc keeps constants as objects; geohashes have 54 bits at most.
 _EVEN: Final = 0x1555555555555555
 _ODD: Final = 0x2AAAAAAAAAAAAAAA
@@ -66,26 +67,24 @@ def score_of(longitude: float, latitude: float) -> float:
     return float(encode(longitude, latitude, LATITUDE_MAX, STEP_MAX))
 
 
-@final
-@mypyc_attr(acyclic=True)
-class Cell:
-    """What a geohash stands for, in degrees."""
+def latitude_of(row: i64, step: i64) -> float:
+    """Return the latitude at which a row of cells begins in the south."""
+    return -LATITUDE_MAX + (float(row) / _CELLS[step]) * (LATITUDE_MAX + LATITUDE_MAX)
 
-    west: float
-    south: float
-    east: float
-    north: float
 
-    def __init__(self, bits: i64, step: i64) -> None:
-        cells = _CELLS[step]
-        y = _gathered(bits)
-        x = _gathered(bits >> 1)
-        height = LATITUDE_MAX + LATITUDE_MAX
-        width = LONGITUDE_MAX + LONGITUDE_MAX
-        self.south = -LATITUDE_MAX + (float(y) / cells) * height
-        self.north = -LATITUDE_MAX + (float((y + 1) & _LOW_32) / cells) * height
-        self.west = -LONGITUDE_MAX + (float(x) / cells) * width
-        self.east = -LONGITUDE_MAX + (float((x + 1) & _LOW_32) / cells) * width
+def longitude_of(column: i64, step: i64) -> float:
+    """Return the longitude at which a column of cells begins in the west."""
+    return -LONGITUDE_MAX + (float(column) / _CELLS[step]) * (LONGITUDE_MAX + LONGITUDE_MAX)
+
+
+def row_of(bits: i64) -> i64:
+    """Return how many rows of cells lie south of a cell."""
+    return _gathered(bits)
+
+
+def column_of(bits: i64) -> i64:
+    """Return how many columns of cells lie west of a cell."""
+    return _gathered(bits >> 1)
 
 
 def place_of(score: float) -> tuple[float, float]:
@@ -232,8 +231,11 @@ class Area:
         half_height = self.height / 2
         return math.sqrt(half_width * half_width + half_height * half_height) * self.unit_m
 
-    def ranges(self) -> list[tuple[float, float]]:
-        """Return the scores to look through, as ranges without their ends, in Redis's order."""
+    def ranges(self) -> vec[float]:
+        """Return the scores to look through in Redis's order, each range's begin and its end.
+
+        The end is not in the range.
+        """
         longitude = self.longitude
         latitude = self.latitude
         half_height = self.unit_m * (self.height / 2 if self.is_box else self.radius)
@@ -248,36 +250,62 @@ class Area:
 
         step = _step_for(self._extent_m(), latitude)
         bits = encode(longitude, latitude, LATITUDE_MAX, step)
+        row = row_of(bits)
+        column = column_of(bits)
         # The area may begin near a border of its cell and reach beyond the neighbour.
-        if step > 1 and (
-            Cell(_moved(bits, 0, 1, step), step).north < north
-            or Cell(_moved(bits, 0, -1, step), step).south > south
-            or Cell(_moved(bits, 1, 0, step), step).east < east
-            or Cell(_moved(bits, -1, 0, step), step).west > west
-        ):
-            step -= 1
-            bits = encode(longitude, latitude, LATITUDE_MAX, step)
-        cell = Cell(bits, step)
-        large = step >= 2
-        cells: list[i64] = [bits]
-        for x, y in _NEIGHBOURS:
-            if large and (
-                (y < 0 and cell.south < south)
-                or (y > 0 and cell.north > north)
-                or (x < 0 and cell.west < west)
-                or (x > 0 and cell.east > east)
+        if step > 1:
+            last = _last(step)
+            if (
+                latitude_of(((row + 1) & last) + 1, step) < north
+                or latitude_of((row - 1) & last, step) > south
+                or longitude_of(((column + 1) & last) + 1, step) < east
+                or longitude_of((column - 1) & last, step) > west
             ):
+                step -= 1
+                bits = encode(longitude, latitude, LATITUDE_MAX, step)
+                row = row_of(bits)
+                column = column_of(bits)
+        # Where the area ends within the cell of its centre, nothing lies beyond.
+        large = step >= 2
+        no_north = large and latitude_of(row + 1, step) > north
+        no_south = large and latitude_of(row, step) < south
+        no_east = large and longitude_of(column + 1, step) > east
+        no_west = large and longitude_of(column, step) < west
+        shift = 2 * (STEP_MAX - step)
+        found = _with_cell(vec[float](), bits, shift)
+        neighbour: i64 = -1
+        i: i64 = 0
+        while i < 8:
+            x = _EAST[i]
+            y = _NORTH[i]
+            i += 1
+            if (y > 0 and no_north) or (y < 0 and no_south):
                 continue
+            if (x > 0 and no_east) or (x < 0 and no_west):
+                continue
+            before = neighbour
             neighbour = _moved(bits, x, y, step)
             # A very large area has the same neighbour on both sides.
-            if len(cells) == 1 or cells[-1] != neighbour:
-                cells.append(neighbour)
-        shift = 2 * (STEP_MAX - step)
-        return [(float(found << shift), float((found + 1) << shift)) for found in cells]
+            if neighbour != before:
+                found = _with_cell(found, neighbour, shift)
+        return found
 
 
 # By how many cells to the east and to the north, in the order in which Redis looks.
-_NEIGHBOURS: Final = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))
+_EAST: Final = vec[i64]([0, 0, 1, -1, 1, -1, 1, -1])
+_NORTH: Final = vec[i64]([1, -1, 0, 0, 1, 1, -1, -1])
+
+
+def _last(step: i64) -> i64:
+    """Return the number of the last row and column of a step."""
+    one: i64 = 1
+    return (one << step) - 1
+
+
+def _with_cell(ranges: vec[float], bits: i64, shift: i64) -> vec[float]:
+    """Append the range of scores of a cell."""
+    ranges = append(ranges, float(bits << shift))
+    return append(ranges, float((bits + 1) << shift))
 
 
 def _step_for(extent_m: float, latitude: float) -> i64:

@@ -33,6 +33,7 @@ MAGIC: Final = b"HYLL"
 DENSE: Final = 0
 SPARSE: Final = 1
 EMPTY: Final = b"HYLL\x01" + bytes(11) + b"\x7f\xff"
+_EMPTY_CHANGED: Final = b"HYLL\x01" + bytes(10) + b"\x80\x7f\xff"  # its estimate is old
 
 _REGISTER_BITS: Final = 14
 _RANK_MAX: Final = 51
@@ -78,16 +79,14 @@ def _run_length(data: bytes, at: i64) -> i64:
     return ((lead & 0x3F) << 8) + low + 1
 
 
-def _zeros(length: i64) -> bytes:
-    """Return a run of registers that are 0."""
+def _write_run(writer: BytesWriter, rank: i64, length: i64) -> None:
+    """Append a run of registers that are 0, or of at most four that have a rank."""
+    if rank > 0:
+        writer.append(int(0x80 | (rank - 1) << 2 | (length - 1)))
+        return
     if length > _SHORT_RUN_MAX:
-        return bytes([0x40 | (length - 1) >> 8, (length - 1) & 0xFF])
-    return bytes([length - 1])
-
-
-def _values(rank: i64, length: i64) -> bytes:
-    """Return a run of at most four registers that have a rank."""
-    return bytes([0x80 | (rank - 1) << 2 | (length - 1)])
+        writer.append(int(0x40 | (length - 1) >> 8))
+    writer.append(int((length - 1) & 0xFF))
 
 
 def sparse_set(data: bytes, register: i64, rank: i64, bytes_max: i64) -> bytes | None:
@@ -125,22 +124,27 @@ def sparse_set(data: bytes, register: i64, rank: i64, bytes_max: i64) -> bytes |
     present = ((lead >> 2) & 0x1F) + 1 if lead & 0x80 else 0
     if present >= rank:
         return data
+    if data is EMPTY:
+        data = _EMPTY_CHANGED
+    writer = BytesWriter()
+    writer.write(data[:at])
     if length == 1 and lead & 0xC0 != 0x40:
-        return _join(data[:at] + _values(rank, 1) + data[following:], previous)
-    runs = b""
+        _write_run(writer, rank, 1)
+        writer.write(data[following:])
+        return _join(writer.getvalue(), previous)
     if register > first:
-        runs = _values(present, register - first) if present else _zeros(register - first)
-    runs += _values(rank, 1)
+        _write_run(writer, present, register - first)
+    _write_run(writer, rank, 1)
     last = first + length - 1
     if register < last:
-        runs += _values(present, last - register) if present else _zeros(last - register)
-    grown = end + len(runs) - (following - at)
+        _write_run(writer, present, last - register)
+    grown = len(writer) + end - following
     if grown > end and grown > bytes_max:
         return None
-    data = data[:at] + runs + data[following:]
-    if len(data) > grown:
-        data = data[:grown]  # the last run was cut short: Redis keeps to the length it reckoned
-    return _join(data, previous)
+    writer.write(data[following:])
+    if following > end:
+        writer.truncate(grown)  # the last run was cut short: Redis keeps to the length it reckoned
+    return _join(writer.getvalue(), previous)
 
 
 def _join(data: bytes, at: i64) -> bytes:

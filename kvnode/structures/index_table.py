@@ -194,7 +194,7 @@ class IndexTable(Container):
             start = 0
         return start, start, end
 
-    # --- words ---
+    # --- words ------------------------------------------------------------------------------------
 
     def _insert(self, word: i64) -> None:
         """Put a word into the vector that its home belongs to."""
@@ -237,7 +237,7 @@ class IndexTable(Container):
             position += 1
         words[position] = new_word
 
-    # --- resizing ---
+    # --- resizing ---------------------------------------------------------------------------------
 
     def _resize(self, bits: i64) -> None:
         """Begin to move to 2**bits homes; a small table is moved at once."""
@@ -290,7 +290,7 @@ class IndexTable(Container):
         """Return the memory of the words and of the list of members, without their content."""
         return 8 * (len(self._words) + len(self._next) + len(self.members))
 
-    # --- copies and checks ---
+    # --- copies and checks ------------------------------------------------------------------------
 
     def copy_into(self, other: "IndexTable") -> None:
         """Make an empty table hold the same members at the same indices. O(n)."""

@@ -40,7 +40,7 @@ _SMALL_ENTRIES: Final[list[bytes]] = [bytes([i, 1]) for i in range(128)]
 _BYTES: Final[list[bytes]] = [bytes([i]) for i in range(256)]
 
 
-# --- elements ---------------------------------------------------------------------------------
+# --- elements -------------------------------------------------------------------------------------
 
 
 def canonical_integer(element: bytes) -> tuple[bool, i64]:
@@ -204,7 +204,7 @@ def _write_backlen(writer: BytesWriter, size: i64) -> None:
         writer.append(((size >> shift) & 0x7F) | 0x80)
 
 
-# --- walking ----------------------------------------------------------------------------------
+# --- walking --------------------------------------------------------------------------------------
 
 
 def count(data: bytes, base: i64) -> i64:
@@ -298,7 +298,7 @@ def _size_32(data: bytes, offset: i64) -> i64:
     return value & 0xFFFFFFFF
 
 
-# --- reading ----------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------
 
 
 def get(data: bytes, offset: i64) -> bytes:
@@ -433,7 +433,7 @@ def entries(data: bytes, base: i64) -> list[bytes]:
     return result
 
 
-# --- building ---------------------------------------------------------------------------------
+# --- building -------------------------------------------------------------------------------------
 
 
 def replace(
@@ -485,7 +485,7 @@ def build(prefix: bytes, elements: list[bytes]) -> bytes:
     return writer.getvalue()
 
 
-# --- foreign bytes ----------------------------------------------------------------------------
+# --- foreign bytes --------------------------------------------------------------------------------
 
 
 def validate(data: bytes, base: i64) -> None:

@@ -58,7 +58,7 @@ class Stream(StreamNodes):
         self.meter = Meter()
         self._settled = 0  # what `memory` holds of the meter
 
-    # -- entries ---------------------------------------------------------------------------------
+    # --- entries ----------------------------------------------------------------------------------
 
     def add(
         self,
@@ -115,12 +115,7 @@ class Stream(StreamNodes):
             return cursor.ms, cursor.seq
         return LOWEST, LOWEST
 
-    def contains(self, ms: i64, seq: i64) -> bool:
-        """Say whether an entry is there."""
-        place, _ = self.find(ms, seq)
-        return place >= 0
-
-    # -- groups ----------------------------------------------------------------------------------
+    # --- groups -----------------------------------------------------------------------------------
 
     def group(self, name: bytes) -> Group | None:
         """Return a group by name."""
@@ -150,7 +145,7 @@ class Stream(StreamNodes):
         self.memory += self.meter.memory - self._settled
         self._settled = self.meter.memory
 
-    # -- how far a group has read ----------------------------------------------------------------
+    # --- how far a group has read -----------------------------------------------------------------
 
     def has_deleted_from(self, ms: i64, seq: i64) -> bool:
         """Say whether there is a gap at an id or behind it: an entry that was deleted singly."""
@@ -200,7 +195,7 @@ class Stream(StreamNodes):
                 return None
         return int(difference(self.entries_added, read))
 
-    # -- the radix tree that Redis would have ----------------------------------------------------
+    # --- the radix tree that Redis would have -----------------------------------------------------
 
     def tree_nodes(self) -> i64:
         """Return how many nodes a compressed radix tree of the node keys has. O(nodes).
@@ -234,7 +229,7 @@ class Stream(StreamNodes):
             place += 1
         return total
 
-    # -- the whole -------------------------------------------------------------------------------
+    # --- the whole --------------------------------------------------------------------------------
 
     def count(self) -> i64:
         """Return the number of entries and of rows about pending ones."""

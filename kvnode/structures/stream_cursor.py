@@ -80,7 +80,7 @@ class StreamCursor:
         self.ms = total(self.key_ms, get_integer(data, time))
         self.seq = total(self.key_seq, get_integer(data, next_entry(data, time)))
 
-    # -- forward ---------------------------------------------------------------------------------
+    # --- forward ----------------------------------------------------------------------------------
 
     def seek(self, ms: i64, seq: i64) -> bool:
         """Go to the first entry whose id is not smaller; return whether there is one."""
@@ -142,7 +142,7 @@ class StreamCursor:
             self._enter(self.place + 1)
             at = self.begin
 
-    # -- backward --------------------------------------------------------------------------------
+    # --- backward ---------------------------------------------------------------------------------
 
     def seek_back(self, ms: i64, seq: i64) -> bool:
         """Go to the last entry whose id is not greater; return whether there is one."""
@@ -179,7 +179,7 @@ class StreamCursor:
             self._enter(self.place - 1)
             at = len(self.data) - 1
 
-    # -- reading ---------------------------------------------------------------------------------
+    # --- reading ----------------------------------------------------------------------------------
 
     def write(self, out: BytesWriter) -> None:
         """Append the entry here: an array of its id and of an array of fields and values."""

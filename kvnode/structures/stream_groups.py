@@ -73,7 +73,7 @@ class Group:
         self.by_number = []
         meter.memory += GROUP_COST + _named_cost(name)
 
-    # -- consumers -------------------------------------------------------------------------------
+    # --- consumers --------------------------------------------------------------------------------
 
     def consumer(self, name: bytes) -> Consumer | None:
         """Return a consumer by name."""
@@ -119,7 +119,7 @@ class Group:
         assert consumer is not None
         return consumer
 
-    # -- pending entries -------------------------------------------------------------------------
+    # --- pending entries --------------------------------------------------------------------------
 
     def deliver(self, consumer: Consumer, ms: i64, seq: i64, now_ms: i64) -> None:
         """Note the first delivery of an entry; it may be pending for another one."""
@@ -159,7 +159,7 @@ class Group:
         self.pending.remove()
         return True
 
-    # -- the whole -------------------------------------------------------------------------------
+    # --- the whole --------------------------------------------------------------------------------
 
     def release(self) -> None:
         """Take the group out of the meter; it is not used any more."""

@@ -18,7 +18,6 @@ from kvnode.structures.bulk_strings import bulk_header
 from kvnode.structures.listpack import (
     COUNT_UNKNOWN,
     EMPTY,
-    END,
     HEADER_SIZE,
     encode_integer,
     get,
@@ -229,8 +228,3 @@ def write_bulk(out: BytesWriter, data: bytes, offset: i64) -> i64:
         out.write(data[begin : begin + size])
     out.write(_CRLF)
     return begin + size + 1
-
-
-def is_end(data: bytes, offset: i64) -> bool:
-    """Say whether no entry follows at `offset`."""
-    return data[offset] == END

@@ -108,7 +108,7 @@ class StreamNodes(Container):
         self.tail_bytes = 0  # of the whole node, as Redis would hold it
         self.memory = BASE_COST
 
-    # -- appending -------------------------------------------------------------------------------
+    # --- appending --------------------------------------------------------------------------------
 
     def append(
         self,
@@ -228,7 +228,7 @@ class StreamNodes(Container):
         self.tail_data = b""
         self.has_tail = False
 
-    # -- nodes -----------------------------------------------------------------------------------
+    # --- nodes ------------------------------------------------------------------------------------
 
     def end(self) -> i64:
         """Return the place behind the last node; the first one's is `first`."""
@@ -332,7 +332,7 @@ class StreamNodes(Container):
             self.key_seq = self.key_seq[first:]
             self.first = 0
 
-    # -- deleting --------------------------------------------------------------------------------
+    # --- deleting ---------------------------------------------------------------------------------
 
     def find(self, ms: i64, seq: i64) -> tuple[i64, i64]:
         """Return the node and the offset of the entry with an id; (-1, 0) when there is none."""
@@ -457,7 +457,7 @@ class StreamNodes(Container):
             self.length -= found
         return found
 
-    # -- the whole -------------------------------------------------------------------------------
+    # --- the whole --------------------------------------------------------------------------------
 
     def copy_nodes(self, twin: StreamNodes) -> None:
         """Give an empty twin the same entries; the bytes are shared. O(nodes)."""

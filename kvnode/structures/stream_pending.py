@@ -78,7 +78,7 @@ class PendingTable:
         self.at = 0
         meter.memory += TABLE_COST
 
-    # -- the cursor ------------------------------------------------------------------------------
+    # --- the cursor -------------------------------------------------------------------------------
 
     def get(self, column: i64) -> i64:
         """Return a column of the row at the cursor."""
@@ -158,7 +158,7 @@ class PendingTable:
         self.place = place
         self.at = low * width
 
-    # -- changes ---------------------------------------------------------------------------------
+    # --- changes ----------------------------------------------------------------------------------
 
     def add(self, ms: i64, seq: i64, owner: i64) -> bool:
         """Add a row and go to it; where the id is there, only go to it and return False."""

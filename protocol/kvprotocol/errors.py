@@ -9,6 +9,12 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+SHOWN_BYTES: Final = 128  # of a name that is not known
+_UNKNOWN_SUBCOMMAND: Final = "ERR unknown subcommand '%s'. Try %s HELP."
+_WRONG_SUBCOMMAND: Final = (
+    "ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP."
+)
+
 
 @mypyc_attr(native_class=False)
 class ReplyError(Exception):
@@ -21,6 +27,21 @@ class ReplyError(Exception):
         super().__init__(message)
         self.message = message
         self.was_counted = was_counted
+
+
+def shown(word: bytes) -> str:
+    """Return what an error shows of an argument: Redis prints it as C does, up to a NUL."""
+    return word.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def unknown_subcommand(argv: list[bytes]) -> str:
+    """Return the error for a subcommand that there is not."""
+    return _UNKNOWN_SUBCOMMAND % (shown(argv[1][:SHOWN_BYTES]), shown(argv[0]).upper())
+
+
+def wrong_subcommand(argv: list[bytes]) -> str:
+    """Return the error for a subcommand that cannot be called in this way."""
+    return _WRONG_SUBCOMMAND % (shown(argv[1][:SHOWN_BYTES]), shown(argv[0]).upper())
 
 
 @mypyc_attr(native_class=False)
@@ -63,16 +84,12 @@ TIMEOUT_OUT_OF_RANGE: Final = "ERR timeout is out of range"
 WRONG_ARITY: Final = "ERR wrong number of arguments for '%s' command"
 INVALID_EXPIRE: Final = "ERR invalid expire time in '%s' command"
 DB_INDEX_OUT_OF_RANGE: Final = "ERR DB index is out of range"
-UNKNOWN_SUBCOMMAND: Final = "ERR unknown subcommand '%s'. Try %s HELP."
 NESTED_MULTI: Final = "ERR MULTI calls can not be nested"
 EXEC_WITHOUT_MULTI: Final = "ERR EXEC without MULTI"
 DISCARD_WITHOUT_MULTI: Final = "ERR DISCARD without MULTI"
 WATCH_INSIDE_MULTI: Final = "ERR WATCH inside MULTI is not allowed"
 EXEC_ABORTED: Final = "EXECABORT Transaction discarded because of previous errors."
 EXEC_ABORTED_BY: Final = "EXECABORT Transaction discarded because of: %s"
-WRONG_SUBCOMMAND: Final = (
-    "ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP."
-)
 NOT_IN_MULTI: Final = "ERR Command not allowed inside a transaction"
 MONITOR_READS_NOTHING: Final = "ERR Replica can't interact with the keyspace"
 OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."

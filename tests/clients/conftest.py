@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import pytest
@@ -22,21 +21,15 @@ ON: Final = os.environ.get("KVNODE_CLIENTS_ON", "kvnode")
 SERVERS: Final = {"kvnode": kvnode_server, "redis": redis_server}
 
 
-@contextmanager
-def running_server(*directives: str) -> Iterator[Server]:
-    """A server of the wanted kind for as long as the block runs."""
-    server = SERVERS[ON](*directives)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+def wanted_server() -> Server:
+    """A server of the wanted kind, not started yet."""
+    return SERVERS[ON]()
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[Server]:
     """A running server, shared by the tests of a file."""
-    with running_server() as server:
+    with wanted_server() as server:
         yield server
 
 

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import pytest
+
+from tests.wire.servers import free_port
 
 HERE: Final = Path(__file__).resolve().parent
 JOBS: Final = HERE / "jobs"
@@ -128,6 +131,19 @@ class Process:
         except ProcessLookupError:
             pass
         self._process.wait()
+
+
+@contextmanager
+def two_of_a_site(program: str, port: int, folder: Path) -> Iterator[list[str]]:
+    """Run a site of `jobs` as two processes that share a server; their addresses."""
+    addresses = []
+    with ExitStack() as stack:
+        for _ in range(2):
+            site = free_port()
+            command = [sys.executable, str(JOBS / program), str(site)]
+            stack.enter_context(Process(command, environment(port), folder, "serving"))
+            addresses.append(f"http://127.0.0.1:{site}")
+        yield addresses
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:

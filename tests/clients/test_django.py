@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
 from http.cookiejar import CookieJar
 from typing import Any
 
@@ -15,9 +13,9 @@ import pytest
 import redis
 from django.core.cache import caches
 
-from tests.wire.servers import Server, free_port
+from tests.wire.servers import Server
 
-from .processes import JOBS, Process, environment, load_jobs
+from .processes import load_jobs, two_of_a_site
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +38,7 @@ def rich(site: Any, direct: redis.Redis) -> Any:
 @pytest.fixture(scope="module")
 def processes(node: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """The addresses of two processes of one site."""
-    addresses = []
-    with ExitStack() as stack:
-        for _ in range(2):
-            port = free_port()
-            command = [sys.executable, str(JOBS / "django_site.py"), str(port)]
-            folder = tmp_path_factory.mktemp("django")
-            stack.enter_context(Process(command, environment(node.port), folder, "serving"))
-            addresses.append(f"http://127.0.0.1:{port}")
+    with two_of_a_site("django_site.py", node.port, tmp_path_factory.mktemp("django")) as addresses:
         yield addresses
 
 

@@ -27,7 +27,7 @@ from redis.retry import Retry
 
 from tests.wire.servers import Server
 
-from .conftest import running_server
+from .conftest import wanted_server
 from .jobs.lock_worker import ROUNDS
 from .processes import JOBS, Process, environment, wait_until
 
@@ -86,7 +86,7 @@ def test_redis_lock_wakes_the_next_and_renews(node: Server, direct: redis.Redis)
 
 def test_a_redlock_needs_most_of_three_servers(node: Server) -> None:
     with ExitStack() as stack:
-        others = [stack.enter_context(running_server()) for _ in range(2)]
+        others = [stack.enter_context(wanted_server()) for _ in range(2)]
         masters = {
             stack.enter_context(redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0)))
             for server in (node, *others)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import limits
@@ -23,9 +21,9 @@ from limits.strategies import (
     SlidingWindowCounterRateLimiter,
 )
 
-from tests.wire.servers import Server, free_port
+from tests.wire.servers import Server
 
-from .processes import JOBS, Process, environment
+from .processes import two_of_a_site
 
 STRATEGIES = [FixedWindowRateLimiter, MovingWindowRateLimiter, SlidingWindowCounterRateLimiter]
 TEN_AN_HOUR = limits.parse("10 per hour")
@@ -40,14 +38,7 @@ def limiter(request: pytest.FixtureRequest, url: str, direct: redis.Redis) -> An
 @pytest.fixture(scope="module")
 def sites(node: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """The addresses of two processes of one site."""
-    addresses = []
-    with ExitStack() as stack:
-        for _ in range(2):
-            port = free_port()
-            command = [sys.executable, str(JOBS / "flask_site.py"), str(port)]
-            folder = tmp_path_factory.mktemp("flask")
-            stack.enter_context(Process(command, environment(node.port), folder, "serving"))
-            addresses.append(f"http://127.0.0.1:{port}")
+    with two_of_a_site("flask_site.py", node.port, tmp_path_factory.mktemp("flask")) as addresses:
         yield addresses
 
 

@@ -21,7 +21,7 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start nodes; what still runs at the end of the test is killed."""
+    """Start nodes; what still runs at the end of the test is ended."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def launch(*words: str) -> subprocess.Popen[bytes]:
@@ -37,9 +37,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield launch
     for process in processes:
-        if process.poll() is None:
+        process.terminate()  # asked first: a process that is killed leaves no coverage behind
+        try:
+            process.communicate(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
             process.kill()
-        process.communicate()
+            process.communicate()
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -68,10 +71,15 @@ def ask(family: int, place: object, request: bytes, size: int) -> bytes:
         client.settimeout(END_SECONDS)
         client.connect(place)  # type: ignore[arg-type]
         client.sendall(request)
-        reply = b""
-        while len(reply) < size:
-            data = client.recv(65536)
-            if not data:
-                break
-            reply += data
-        return reply
+        return receive(client, size)
+
+
+def receive(client: socket.socket, size: int) -> bytes:
+    """Read this many bytes, or what there is until the peer ends."""
+    reply = b""
+    while len(reply) < size:
+        data = client.recv(65536)
+        if not data:
+            break
+        reply += data
+    return reply

@@ -91,3 +91,25 @@ def test_a_field_beyond_the_end_is_zero() -> None:
     assert read_bits(b"\xff", 4, 8) == 0xF0
     assert read_bits(b"\xff", 8, 8) == 0
     assert read_bits(b"", 1000, 64) == 0
+
+
+def test_the_first_bit_is_found_behind_blocks_that_are_all_alike() -> None:
+    for bit in (0, 1):
+        for place in (0, 65_535, 65_536, 65_537, 140_000):
+            data = bytearray((b"\0" if bit else b"\xff") * 150_000)
+            data[place] ^= 4
+            for start in (0, 1, 70_000):
+                expected = place * 8 + 5 if place >= start else -1
+                assert first_bit(data, bit, start, len(data)) == expected
+                assert first_bit(bytes(data), bit, start, len(data)) == expected
+                assert first_bit(data, bit, start, place) == -1
+
+
+def test_strings_of_several_blocks_are_joined() -> None:
+    draw = random.Random(3)
+    size = (1 << 20) + 77
+    sources = [draw.randbytes(size), bytearray(draw.randbytes(size - 50)), draw.randbytes(1000)]
+    numbers = [int.from_bytes(source.ljust(size, b"\0"), "big") for source in sources]
+    joined = numbers[0] ^ numbers[1] ^ numbers[2]
+    assert combine(XOR, sources, size) == joined.to_bytes(size, "big")
+    assert combine(OR, sources[:1], size) == sources[0]

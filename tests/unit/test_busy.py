@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from pathlib import Path
 
 import pytest
+
+from kvnode.busy import DirectTransport
 
 from .processes import END_SECONDS, Start, ask, free_port, start, wait_for_line
 from .test_tls import Certificates, connected
@@ -47,6 +50,25 @@ def port(start: Start) -> int:
 
 def client(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=END_SECONDS)
+
+
+def test_a_direct_transport_keeps_what_the_kernel_does_not_take() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        transport = DirectTransport(ours)
+        transport.writelines([b"a", b"b"])
+        assert (theirs.recv(10), transport.get_write_buffer_size()) == (b"ab", 0)
+        while not transport.unsent:
+            transport.write(bytes(1 << 16))
+        full = DirectTransport(ours)
+        full.write(b"c")
+        full.write(b"d")
+        assert (full.unsent, full.is_closing) == (b"cd", False)
+        theirs.close()
+        cut = DirectTransport(ours)
+        cut.write(b"e")
+        assert (cut.unsent, cut.is_closing) == (b"", True)
 
 
 def test_an_endless_script_is_ended_over_a_new_connection(port: int) -> None:
@@ -98,6 +120,44 @@ def test_a_connection_accepted_while_busy_is_an_ordinary_one_afterwards(port: in
             assert late.recv(100) == b""
 
 
+def test_what_a_client_does_not_take_while_busy_reaches_it_afterwards(port: int) -> None:
+    count = 60_000
+    with client(port) as caller, client(port) as other, socket.socket() as late:
+        is_answered(caller, other)
+        hold_up(caller, other)
+        late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        late.settimeout(END_SECONDS)
+        late.connect(("127.0.0.1", port))
+        late.sendall(b"PING\r\n" * count)
+        for _ in range(20):  # each one is a poll, which reads from the late client too
+            other.sendall(b"PING\r\n")
+            assert other.recv(1000).startswith(BUSY)
+        assert late.recv(100).startswith(BUSY)
+        other.sendall(b"SCRIPT KILL\r\n")
+        assert other.recv(100) == b"+OK\r\n"
+        assert caller.recv(1000).startswith(KILLED)
+        lines = 0
+        while lines < count - 1:
+            received = late.recv(1 << 20)
+            assert received
+            lines += received.count(b"\n")
+        is_answered(caller, other)
+
+
+def test_a_client_too_many_is_refused_while_busy_too(start: Start) -> None:
+    port = free_port()
+    node = start("--port", str(port), "--busy-reply-threshold", "10", "--maxclients", "2")
+    wait_for_line(node, b"event=ready")
+    with client(port) as caller, client(port) as other:
+        is_answered(caller, other)
+        hold_up(caller, other)
+        with client(port) as third:
+            assert third.recv(1000) == b"-ERR max number of clients reached\r\n"
+            assert third.recv(1000) == b""
+        other.sendall(b"SCRIPT KILL\r\n")
+        assert other.recv(100) == b"+OK\r\n"
+
+
 def test_a_connection_that_ends_while_busy_is_forgotten(port: int) -> None:
     place = ("127.0.0.1", port)
     with client(port) as caller, client(port) as other:
@@ -105,6 +165,11 @@ def test_a_connection_that_ends_while_busy_is_forgotten(port: int) -> None:
         hold_up(caller, other)
         assert ask(socket.AF_INET, place, b"QUIT\r\n", 100) == b"+OK\r\n"
         client(port).close()
+        with client(port) as reset:
+            reset.sendall(b"PING\r\n")
+            assert reset.recv(1000).startswith(BUSY)
+            # Its end is a reset: nothing lingers.
+            reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         other.sendall(b"SCRIPT KILL\r\n")
         assert other.recv(100) == b"+OK\r\n"
         assert caller.recv(1000).startswith(KILLED)

@@ -34,6 +34,10 @@ def assert_same(order: ChunkedScores, model: list[Pair], rng: random.Random) -> 
         members, scores = order.slice(start, count, True)
         assert list(zip(scores, members, strict=True)) == model[::-1][start : start + count]
         bound = float(rng.randrange(-2, 60)) if rng.random() < 0.9 else float("inf")
+        end = bound + rng.choice([0.0, 1.0, 20.0])
+        members, scores = order.between(bound, end)
+        between = [pair for pair in model if bound <= pair[0] < end]
+        assert list(zip(scores, members, strict=True)) == between
         assert order.rank_of_score(bound, False) == sum(1 for s, _m in model if s < bound)
         assert order.rank_of_score(bound, True) == sum(1 for s, _m in model if s <= bound)
     for _ in range(min(10, len(model))):

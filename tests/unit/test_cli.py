@@ -221,6 +221,15 @@ def test_a_log_writes_its_level_and_above() -> None:
         assert len(stream.getvalue().splitlines()) == expected
 
 
+def test_a_log_that_cannot_be_written_ends_nothing() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with io.FileIO(writing, "w") as raw:
+        log = Log("notice", io.TextIOWrapper(raw, write_through=True))
+        for _ in range(1000):
+            log.notice("signal", name="SIGTERM")
+
+
 def test_a_log_refuses_a_level_that_does_not_exist() -> None:
     with pytest.raises(ValueError, match=r"'loud'"):
         Log("loud", io.StringIO())

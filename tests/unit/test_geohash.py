@@ -7,15 +7,19 @@ import random
 
 import pytest
 
+from kvnode.commands.geo import distance_text
 from kvnode.structures.geohash import (
     LATITUDE_MAX,
     RADIUS_M,
     Area,
-    Cell,
+    column_of,
     distance_m,
     encode,
     geohash_text,
+    latitude_of,
+    longitude_of,
     place_of,
+    row_of,
     score_as_integer,
     score_of,
 )
@@ -50,9 +54,9 @@ def test_a_cell_holds_the_places_that_encode_to_it() -> None:
         step = draw.randint(1, 26)
         bits = encode(longitude, latitude, LATITUDE_MAX, step)
         assert bits == interleaved(longitude, latitude, step)
-        cell = Cell(bits, step)
-        assert cell.west <= longitude <= cell.east
-        assert cell.south <= latitude <= cell.north
+        column, row = column_of(bits), row_of(bits)
+        assert longitude_of(column, step) <= longitude <= longitude_of(column + 1, step)
+        assert latitude_of(row, step) <= latitude <= latitude_of(row + 1, step)
 
 
 def test_known_places_have_their_standard_geohash() -> None:
@@ -86,7 +90,8 @@ def test_the_cells_of_an_area_cover_all_that_lies_within(seed: int) -> None:
         area.is_box = draw.random() < 0.5
         area.radius = 10 ** draw.uniform(-2, 2.7)
         area.width, area.height = (10 ** draw.uniform(-2, 2.7) for _ in range(2))
-        ranges = area.ranges()
+        ends = list(area.ranges())
+        ranges = list(zip(ends[::2], ends[1::2], strict=True))
         assert 1 <= len(ranges) <= 9
         reach = max(area.radius, area.width, area.height) / 111
         for _ in range(50):
@@ -106,3 +111,18 @@ def test_a_box_is_measured_along_the_meridian_of_each_place() -> None:
     assert area.distance_m(101 / degree_km, 0) == -1
     assert area.distance_m(0, 49 / degree_km) == pytest.approx(49_000)
     assert area.distance_m(0, 51 / degree_km) == -1
+
+
+def test_distances_have_four_decimals_as_the_c_library_rounds_them() -> None:
+    draw = random.Random(5)
+    for _ in range(20_000):
+        distance = draw.choice(
+            [
+                draw.uniform(0, 2e7),
+                10 ** draw.uniform(-6, 9),
+                draw.randrange(10**9) / 10000 + 0.00005,
+                draw.randrange(100_000) / 32,
+            ]
+        )
+        assert distance_text(distance) == b"%.4f" % distance
+    assert distance_text(math.nan) == b"-nan"

@@ -72,7 +72,7 @@ def test_a_stored_form_has_the_type_and_encoding_of_redis(
     stored: object, kind: bytes, encoding: bytes
 ) -> None:
     assert kinds.type_name(stored) == kind
-    assert kinds.encoding(stored, ENCODINGS) == encoding
+    assert kinds.encoding(stored) == encoding
 
 
 def test_an_absent_value_is_of_no_type() -> None:
@@ -84,7 +84,7 @@ def test_a_copy_is_equal_and_sound_and_no_container_is_shared(
     stored: object, kind: bytes, encoding: bytes
 ) -> None:
     twin = kinds.copy(stored)
-    assert (kinds.type_name(twin), kinds.encoding(twin, ENCODINGS)) == (kind, encoding)
+    assert (kinds.type_name(twin), kinds.encoding(twin)) == (kind, encoding)
     if not isinstance(stored, Container):
         assert twin == stored
         return

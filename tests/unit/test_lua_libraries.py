@@ -8,7 +8,7 @@ import pytest
 from lupa.lua51 import LuaRuntime
 
 from kvnode.scripting.libraries import install
-from kvnode.scripting.libraries.glue import Passage
+from kvnode.scripting.passage import Passage
 
 
 class Lua:

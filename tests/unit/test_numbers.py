@@ -126,3 +126,14 @@ def test_a_printed_double_reads_back_as_itself() -> None:
         value = struct.unpack("<d", source.randbytes(8))[0]
         if value == value:
             assert parse_float(format_double(value)) == value
+
+
+def test_plain_decimals_are_read_as_by_the_c_library() -> None:
+    source = random.Random(4)
+    for _ in range(5000):
+        digits = b"%d" % source.randrange(10 ** source.randrange(1, 17))
+        point = source.randrange(len(digits) + 1)
+        text = source.choice([b"", b"-", b"-0"]) + digits[:point] + b"." + digits[point:]
+        value = parse_float(text)
+        assert value is not None
+        assert struct.pack("<d", value) == struct.pack("<d", float(text)), text

@@ -7,12 +7,22 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from .processes import END_SECONDS, START_SECONDS, Start, ask, free_port, start, wait_for_line
+from .processes import (
+    END_SECONDS,
+    START_SECONDS,
+    Start,
+    ask,
+    free_port,
+    receive,
+    start,
+    wait_for_line,
+)
 
 __all__ = ["start"]  # the fixture
 
@@ -31,6 +41,36 @@ def test_a_signal_ends_the_node_with_status_0(start: Start, number: signal.Signa
     log = node.stderr.read()
     assert b"event=signal name=" + number.name.encode() in log
     assert b"Traceback" not in log
+
+
+def test_a_node_whose_log_nobody_reads_serves_on_and_ends_at_a_signal(start: Start) -> None:
+    port = free_port()
+    node = start("--port", str(port))
+    wait_for_line(node, b"event=ready")
+    assert node.stderr is not None
+    node.stderr.close()
+    with socket.create_connection(("127.0.0.1", port), timeout=END_SECONDS) as client:
+        # What a script logs is written by the timer, which ends the wait behind it.
+        client.sendall(b"EVAL \"redis.log(redis.LOG_WARNING, 'x')\" 0\r\n")
+        assert receive(client, 5) == b"$-1\r\n"
+        time.sleep(0.3)
+        client.sendall(b"BLPOP nothing 0.1\r\n")
+        assert receive(client, 5) == b"*-1\r\n"
+    node.send_signal(signal.SIGTERM)
+    assert node.wait(END_SECONDS) == 0
+
+
+def test_a_node_starts_without_standard_streams(tmp_path: Path) -> None:
+    port = free_port()
+    path = tmp_path / "socket"
+    words = f"-m kvnode --port {port} --unixsocket {path} 0<&- 1>&- 2>&-"
+    with subprocess.Popen(f"exec {sys.executable} {words}", shell=True, cwd=tmp_path) as node:
+        deadline = time.monotonic() + START_SECONDS
+        while not path.exists() and node.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert ask(socket.AF_UNIX, str(path), b"PING\r\n", 7) == b"+PONG\r\n"
+        node.terminate()
+        assert node.wait(END_SECONDS) == 0
 
 
 def test_a_port_that_is_taken_is_one_line_and_status_1(start: Start) -> None:
@@ -74,6 +114,11 @@ def test_an_address_that_does_not_exist_is_status_1_unless_it_may_be_missing(sta
     [
         (("--bind", "999.1.1.1"), 1, b"cannot listen on 999.1.1.1:7999: name or service not known"),
         (("--unixsocket", "gone/s"), 1, b"cannot listen on gone/s: no such file or directory"),
+        (
+            ("--unixsocket", "x" * 200),
+            1,
+            b"cannot listen on " + b"x" * 200 + b": af_unix path too long",
+        ),
         (("--port", "0"), 2, b"port 0: nowhere to listen (allowed: a port, or a unixsocket)"),
     ],
 )

@@ -347,7 +347,7 @@ def test_the_data_stay_consistent_through_the_commands() -> None:
     run(engine, "XGROUP CREATE s g 0; XREADGROUP GROUP g a COUNT 40 STREAMS s >; XDEL s 5-1 6-1")
     run(engine, "XAUTOCLAIM s g b 0 0 COUNT 10; COPY s t; XTRIM s MAXLEN ~ 9; XACK t g 1-1 2-1")
     stored = engine.node.dataset.databases[0].peek(b"t")
-    assert encoding(stored, engine.node.encodings) == b"stream"
+    assert encoding(stored) == b"stream"
     engine.node.check()
     run(engine, "XGROUP DELCONSUMER t g b; XGROUP DESTROY s g; DEL s; UNLINK t")
     engine.node.check()

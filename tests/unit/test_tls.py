@@ -10,7 +10,16 @@ from typing import Final
 import pytest
 import trustme
 
-from .processes import END_SECONDS, START_SECONDS, Start, ask, free_port, start, wait_for_line
+from .processes import (
+    END_SECONDS,
+    START_SECONDS,
+    Start,
+    ask,
+    free_port,
+    receive,
+    start,
+    wait_for_line,
+)
 
 __all__ = ["start"]  # the fixture
 
@@ -76,13 +85,7 @@ def talk(context: ssl.SSLContext, port: int, request: bytes, size: int) -> bytes
     """Send a request over TLS and read this many bytes."""
     with connected(context, port) as client:
         client.sendall(request)
-        reply = b""
-        while len(reply) < size:
-            data = client.recv(65536)
-            if not data:
-                break
-            reply += data
-        return reply
+        return receive(client, size)
 
 
 def serial(context: ssl.SSLContext, port: int) -> object:
@@ -224,6 +227,8 @@ def test_a_certificate_that_cannot_be_used_changes_nothing(
         ("tls_ca_cert_file", "", b"tls-ca-cert-file is not set"),
         ("tls_cert_file", "nothere.pem", b"tls-cert-file nothere.pem: no such file or directory"),
         ("tls_dh_params_file", "node.key", b"tls-dh-params-file node.key"),
+        ("tls_cert_file", "node.key", b"tls-cert-file node.key: no certificate or crl found"),
+        ("tls_key_file", "node.pem", b"tls-key-file node.pem: no key can be read"),
         ("tls_ca_cert_dir", "nothere/x", b""),  # OpenSSL looks into the folder later
     ],
 )
@@ -258,7 +263,9 @@ def test_a_key_with_a_password_is_opened_with_tls_key_file_pass(
     wait_for_line(node, b"event=ready")
     assert talk(certificates.client(), port, b"PING\r\n", 7) == b"+PONG\r\n"
     node = start(*certificates.directives(free_port(), tls_key_file_pass="wrong"))
-    assert node.wait(START_SECONDS) == 2
+    _, log = node.communicate(timeout=START_SECONDS)
+    assert node.returncode == 2
+    assert b"which tls-key-file-pass opens" in log
 
 
 def test_old_versions_are_refused_and_single_ones_can_be_chosen(

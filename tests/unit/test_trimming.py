@@ -40,23 +40,47 @@ def test_memory_is_given_back_when_much_more_is_resident_than_used(
     used: int, limited: bool, tried: bool
 ) -> None:
     trimming = Trimming(Resident(400))
-    assert trimming.tick(100.0, used * MEGABYTE, limited) == tried
+    limit = 1000 * MEGABYTE if limited else 0
+    assert trimming.tick(100.0, used * MEGABYTE, limit) == tried
     assert trimming.trims == int(tried)
 
 
 def test_a_trim_that_brought_nothing_is_tried_less_and_less_often() -> None:
     resident = Resident(400)
     trimming = Trimming(resident)
-    tried = [
-        second for second in range(1, 200) if trimming.tick(float(second), 100 * MEGABYTE, True)
-    ]
+    used, limit = 100 * MEGABYTE, 1000 * MEGABYTE
+    tried = [second for second in range(1, 200) if trimming.tick(float(second), used, limit)]
     assert tried[:6] == [1, 3, 7, 15, 31, 63]
     assert tried[-1] - tried[-2] == 60
     resident.megabytes = 90
-    assert not trimming.tick(300.0, 100 * MEGABYTE, True)
+    assert not trimming.tick(300.0, used, limit)
     resident.megabytes = 400
-    assert trimming.tick(301.0, 100 * MEGABYTE, True)
-    assert trimming.tick(303.0, 100 * MEGABYTE, True)
+    assert trimming.tick(301.0, used, limit)
+    assert trimming.tick(303.0, used, limit)
+
+
+def test_what_the_process_keeps_beyond_the_limit_counts_as_used_until_it_fits() -> None:
+    resident = Resident(150)
+    trimming = Trimming(resident)
+    limit = 120 * MEGABYTE  # the process may take 130 + 8
+
+    def looked(now: float, used: int) -> int:
+        trimming.tick(now, used * MEGABYTE, limit)
+        return trimming.unreturned // MEGABYTE
+
+    assert looked(1.0, 120) == 12
+    assert looked(1.05, 108) == 12, "the next look comes after a tenth of a second"
+    assert looked(1.2, 120) == 12, "the eviction for the first 12 MB is not through"
+    assert looked(1.4, 108) == 24
+    resident.megabytes = 138
+    assert looked(3.0, 96) == 24
+    resident.megabytes = 118
+    assert looked(4.0, 96) == 19
+    assert looked(5.0, 101) == 14
+    resident.megabytes = 1000
+    assert looked(6.0, 50) == 60, "never more than half of the limit"
+    trimming.tick(7.0, 50 * MEGABYTE, 0)
+    assert trimming.unreturned == 0
 
 
 def test_the_call_exists_where_the_c_library_is_glibc() -> None:

@@ -8,20 +8,14 @@ from typing import Any
 import pytest
 
 from .harness import Pair
-from .servers import Server, kvnode_server, redis_server
+from .servers import Server, both_servers
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[tuple[Server, Server]]:
     """kvnode and redis-server, running."""
-    both = (kvnode_server(), redis_server())
-    try:
-        for server in both:
-            server.start()
+    with both_servers() as both:
         yield both
-    finally:
-        for server in both:
-            server.remove()
 
 
 @pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])

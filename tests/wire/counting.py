@@ -39,13 +39,13 @@ def summary() -> str:
     )
 
 
-def table(columns: int = 4) -> list[str]:
+def table(columns: int = 3) -> list[str]:
     """The counts per command, most first, several in a row."""
     cells = []
     for name, count in COMPARED.most_common():
         wrong = f" ({DIFFERENT[name]} differ)" if DIFFERENT[name] else ""
         cells.append(f"{name} {count:,}{wrong}")
     return [
-        "  " + "".join(f"{cell:<24}" for cell in cells[start : start + columns]).rstrip()
+        "  " + "".join(f"{cell:<34}" for cell in cells[start : start + columns]).rstrip()
         for start in range(0, len(cells), columns)
     ]

@@ -19,7 +19,7 @@ from typing import Final
 from . import counting
 from .client import Reply, Wire
 from .harness import Difference, Pair
-from .servers import kvnode_server, redis_server
+from .servers import both_servers
 
 USERS: Final = ("alice", "bob")
 KEYS: Final = b"a b cache:1 cache:x cache: other:1 ab* {cache:} x".split()
@@ -250,28 +250,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--protocol", type=int, choices=(2, 3), default=2)
     parser.add_argument("--interpreted", action="store_true", help="kvnode from the source tree")
     options = parser.parse_args(arguments)
-    servers = (kvnode_server(interpreted=options.interpreted), redis_server())
 
     def progress(done: int) -> None:
         if done % 1000 == 0:
             print(f"{done:,} rounds, no difference", file=sys.stderr, flush=True)
 
     try:
-        for server in servers:
-            server.start()
-        pair = Pair(*servers, protocol=options.protocol)
-        try:
+        with both_servers(options.interpreted) as servers:
+            pair = Pair(*servers, protocol=options.protocol)
             Run(pair, options.seed).run(options.rounds, progress)
-        finally:
             pair.close()
     except Difference as difference:
         print(difference)
         return 1
-    finally:
-        for server in servers:
-            if not server.alive():
-                print(f"{server.name} ended; its log:\n{server.log_tail()}")
-            server.remove()
     print("\n".join([*counting.table(), counting.summary()]))
     return 0
 

@@ -29,7 +29,7 @@ from .random_grammar import KEYS, LEX_KEYS, Maker, Pools
 from .random_scripts import SCRIPTS
 from .random_streams import STREAMS, blocking_stream
 from .random_words import equal_block
-from .servers import kvnode_server, redis_server
+from .servers import both_servers
 
 GENERATORS: Final[dict[str, list[tuple[int, Maker]]]] = {
     **GRAMMAR,
@@ -180,28 +180,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     groups = [name for name in options.groups.split(",") if name]
     if unknown := set(groups) - set(GENERATORS):
         parser.error(f"--groups: {sorted(unknown)} is not one of {sorted(GENERATORS)}")
-    servers = (kvnode_server(interpreted=options.interpreted), redis_server())
 
     def progress(done: int) -> None:
         if done // 50_000 > (done - BATCH) // 50_000:
             print(f"{done:,} commands, no difference", file=sys.stderr, flush=True)
 
     try:
-        for server in servers:
-            server.start()
-        pair = Pair(*servers, protocol=options.protocol)
-        try:
+        with both_servers(options.interpreted) as servers:
+            pair = Pair(*servers, protocol=options.protocol)
             Run(pair, options.seed, groups).run(options.commands, progress)
-        finally:
             pair.close()
     except Difference as difference:
         print(difference)
         return 1
-    finally:
-        for server in servers:
-            if not server.alive():
-                print(f"{server.name} ended; its log:\n{server.log_tail()}")
-            server.remove()
     print("\n".join([*counting.table(), counting.summary()]))
     return 0
 

@@ -25,7 +25,7 @@ from .random_commands import BATCH, RandomCommands
 from .random_grammar import KEYS, LEX_KEYS
 from .random_words import KEYS as WORD_KEYS
 from .random_words import Words, equal_block, make_round, option_words
-from .servers import kvnode_server, redis_server
+from .servers import both_servers
 
 EVENTS: Final = "KEAmn"
 PATTERN: Final = "__key*__:*"
@@ -248,8 +248,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tracking", action="store_true", help="and it tracks all keys")
     parser.add_argument("--interpreted", action="store_true", help="kvnode from the source tree")
     options = parser.parse_args(arguments)
-    servers = (kvnode_server(interpreted=options.interpreted), redis_server())
-
     kinds: Counter[str] = Counter()
     run: Run | None = None
 
@@ -263,10 +261,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{done:,} commands, no difference", file=sys.stderr, flush=True)
 
     try:
-        for server in servers:
-            server.start()
-        pair = Pair(*servers, protocol=3)
-        try:
+        with both_servers(options.interpreted) as servers:
+            pair = Pair(*servers, protocol=3)
             run = Run(
                 pair, options.seed, options.source == "words", options.second, options.tracking
             )
@@ -274,7 +270,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 run.report = report
             run.run(options.commands, progress)
             print(f"{run.done:,} commands, {run.messages:,} messages")
-        finally:
             pair.close()
     except Difference as difference:
         print(difference)
@@ -282,11 +277,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WireError as error:
         print("\n".join([f"seed {options.seed}: {error}; the last commands:", *history(run)]))
         return 1
-    finally:
-        for server in servers:
-            if not server.alive():
-                print(f"{server.name} ended; its log:\n{server.log_tail()}")
-            server.remove()
     print("\n".join([*counting.table(), counting.summary()]))
     return 1 if kinds else 0
 

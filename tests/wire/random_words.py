@@ -23,7 +23,7 @@ from typing import Final
 from . import counting, normalise
 from .client import Reply, Wire, encode_request
 from .harness import Difference, Pair, quoted
-from .servers import kvnode_server, redis_server
+from .servers import both_servers
 
 ROUND: Final = 48
 # What ends or blocks the connection, changes the server for all, or is ours alone.
@@ -371,11 +371,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--names", default="", help="of these commands only, separated by commas")
     parser.add_argument("--interpreted", action="store_true", help="kvnode from the source tree")
     options = parser.parse_args(arguments)
-    servers = (kvnode_server(interpreted=options.interpreted), redis_server())
     stories: Counter[str] = Counter()
-    try:
-        for server in servers:
-            server.start()
+    with both_servers(options.interpreted) as servers:
         pair = Pair(*servers, protocol=options.protocol)
         known = option_words(pair.control.ours)
         chosen = {name.encode().upper() for name in options.names.split(",") if name}
@@ -392,11 +389,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rounds.report = report
         for _ in range(options.commands // ROUND):
             rounds.run(draw_settings(words), make_round(words))
-    finally:
-        for server in servers:
-            if not server.alive():
-                print(f"{server.name} ended; its log:\n{server.log_tail()}")
-            server.remove()
     print("\n".join([*counting.table(), counting.summary()]))
     return 1 if stories else 0
 

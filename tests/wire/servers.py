@@ -9,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from .client import Wire, WireError
 
@@ -35,7 +37,7 @@ SHOW_KVNODE: Final = (
 
 
 class Server:
-    """A running server process, its port and its log."""
+    """A server process, its port and its log; as a context manager it runs inside of the block."""
 
     def __init__(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         self.name = name
@@ -50,6 +52,17 @@ class Server:
         """The process id of the running server."""
         assert self.process is not None, f"{self.name} is not running"
         return self.process.pid
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.remove()
 
     def start(self) -> None:
         """Start the process and wait for PONG; another port if ours was taken meanwhile."""
@@ -182,6 +195,21 @@ def kvnode_server(
     """A kvnode, not started yet; `prefix` stands before the command (taskset ...)."""
     command = [*prefix, python, "-m", "kvnode", "serve", *DIRECTIVES, *directives]
     return Server("kvnode", command, node_environment(python, interpreted))
+
+
+@contextmanager
+def both_servers(interpreted: bool = False) -> Iterator[tuple[Server, Server]]:
+    """kvnode and redis-server, running; at the end the log of one that ended is printed."""
+    servers = (kvnode_server(interpreted=interpreted), redis_server())
+    try:
+        for server in servers:
+            server.start()
+        yield servers
+    finally:
+        for server in servers:
+            if not server.alive():
+                print(f"{server.name} ended; its log:\n{server.log_tail()}")
+            server.remove()
 
 
 def redis_server(*directives: str, prefix: tuple[str, ...] = ()) -> Server:

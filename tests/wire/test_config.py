@@ -142,15 +142,12 @@ def test_config_rewrite_writes_what_was_set(tmp_path: Path) -> None:
         # A configuration file stands before the directives of the command line.
         place = server.command.index("serve") + 1 if "serve" in server.command else 1
         server.command.insert(place, str(path))
-        try:
-            server.start()
+        with server:
             wire = Wire(server.port)
             ok = Reply("simple", b"OK")
             assert wire.call("CONFIG", "SET", "hz", "25", "slowlog-max-len", "7") == ok
             assert wire.call("CONFIG", "REWRITE") == ok
             wire.close()
-        finally:
-            server.remove()
         lines = path.read_text().splitlines()
         texts.append([line for line in lines if line.startswith(("#", "hz", "max", "slow"))][:4])
     assert texts[0] == texts[1]
@@ -162,8 +159,7 @@ def test_config_rewrite_that_fails_says_why(tmp_path: Path) -> None:
     path.write_text("hz 10\n")
     server = kvnode_server()
     server.command.insert(server.command.index("serve") + 1, str(path))
-    try:
-        server.start()
+    with server:
         wire = Wire(server.port)
         path.unlink()
         path.mkdir()
@@ -171,17 +167,13 @@ def test_config_rewrite_that_fails_says_why(tmp_path: Path) -> None:
         assert reply.kind == "error"
         assert reply.text().startswith(b"ERR Rewriting config file: ")
         wire.close()
-    finally:
-        server.remove()
 
 
 @pytest.mark.parametrize("value", ["no", "local", "yes"])
 def test_protected_directives_follow_enable_protected_configs(value: str, tmp_path: Path) -> None:
     answers = []
     for make in (kvnode_server, redis_server):
-        server = make("--enable-protected-configs", value)
-        try:
-            server.start()
+        with make("--enable-protected-configs", value) as server:
             wire = Wire(server.port)
             answers.append(
                 [
@@ -191,6 +183,4 @@ def test_protected_directives_follow_enable_protected_configs(value: str, tmp_pa
                 ]
             )
             wire.close()
-        finally:
-            server.remove()
     assert answers[0] == answers[1]

@@ -100,6 +100,15 @@ def test_debug_refuses_what_it_does_not_know(pair: Pair) -> None:
     """)
 
 
+def test_an_unknown_subcommand_is_shown_up_to_a_nul_and_a_limit(pair: Pair) -> None:
+    pair.same("DEBUG", "n" * 200)
+    pair.same("DEBUG", b"name\0rest")
+    pair.same("CONFIG", "n" * 200)
+    pair.same("CONFIG", b"name\0rest")
+    pair.same("CLIENT", "LIST", b"option\0rest")
+    pair.same("CLIENT", "KILL", "USER", b"nobody\0rest")
+
+
 def test_debug_switches_and_errors(pair: Pair) -> None:
     pair.same_script("""
         DEBUG SLEEP 0
@@ -202,12 +211,9 @@ def test_debug_and_module_commands_are_off_unless_the_configuration_allows_them(
         answers = []
         directives = ("--enable-debug-command", setting, "--enable-module-command", setting)
         for server in (kvnode_server(*directives), redis_server(*directives)):
-            try:
-                server.start()
+            with server:
                 wire = Wire(server.port)
                 requests = ("DEBUG SLEEP 0", "DEBUG", "MODULE LOAD /nonsense", "MODULE UNLOAD x")
                 answers.append([wire.call(*request.split()) for request in requests])
                 wire.close()
-            finally:
-                server.remove()
         assert answers[0] == answers[1]

@@ -198,7 +198,7 @@ def test_the_nearest_deadlines_go_first_under_volatile_ttl(pair: Pair) -> None:
     for wire in (pair.control.ours, pair.control.theirs):
         left = [int(reply.text()) for reply in wire.call("KEYS", "1*").items()]
         evicted = figure(wire, "evicted_keys")
-        assert evicted > 50
+        assert evicted > 20
         # The latest half must hardly have lost any key.
         assert sum(seconds >= 1300 for seconds in left) >= 295
 

@@ -149,6 +149,9 @@ def test_a_transaction_is_shown_in_the_order_of_its_run(pair: Pair) -> None:
         GET
         DISCARD
         EXEC
+        MULTI
+        EXEC now
+        EXEC now
         """,
     )
 
@@ -176,13 +179,8 @@ def local_servers() -> Iterator[tuple[tuple[Server, Path], ...]]:
         for name, make in (("kvnode", kvnode_server), ("redis", redis_server)):
             path = Path(folder) / name
             pairs.append((make("--unixsocket", str(path)), path))
-        try:
-            for server, _ in pairs:
-                server.start()
+        with pairs[0][0], pairs[1][0]:
             yield tuple(pairs)
-        finally:
-            for server, _ in pairs:
-                server.remove()
 
 
 def test_a_unix_socket_is_named_by_its_path(

@@ -136,6 +136,27 @@ def test_a_script_has_its_own_database_and_protocol(pair: Pair) -> None:
     """)
 
 
+def test_streams_are_not_read_with_block_in_scripts(pair: Pair) -> None:
+    pair.same_script("""
+        XADD s 1-1 a b
+        XGROUP CREATE s g 0
+        EVAL "return redis.call('xread','block','0','streams','s','$')" 0
+        EVAL "return redis.pcall('XREAD','block','x','streams','s','0')" 0
+        EVAL "return redis.call('xread','streams','s','0','block')" 0
+        EVAL "return redis.call('xread','block')" 0
+        EVAL "return redis.call('xread','block','5')" 0
+        EVAL "return redis.call('xread','count','x','block','5','streams','s','0')" 0
+        EVAL "return redis.call('xreadgroup','group','g','c','block','1','streams','s','>')" 0
+        EVAL "return redis.call('xreadgroup','group','g','c','streams','s','>')" 0
+        XINFO CONSUMERS s g
+        MULTI
+        XREAD BLOCK 0 STREAMS s $
+        EVAL "return redis.pcall('xread','block','0','streams','s','$')" 0
+        XREAD BLOCK 0 STREAMS s $
+        EXEC
+    """)
+
+
 def test_scripts_inside_of_a_transaction(pair: Pair) -> None:
     pair.same_script("""
         MULTI

@@ -6,6 +6,19 @@ from .harness import Pair
 from .script_lines import run_lines
 
 
+def test_functions_of_the_libraries_are_no_coroutines(pair: Pair) -> None:
+    run_lines(
+        pair,
+        r"""
+        return coroutine.wrap(redis.call)
+        return coroutine.create(string.find)
+        return coroutine.create(pcall)
+        return coroutine.wrap(cjson.encode)
+        return {pcall(coroutine.wrap, redis.call)}
+        """,
+    )
+
+
 def test_errors_of_lua_have_the_same_text_and_place(pair: Pair) -> None:
     run_lines(
         pair,

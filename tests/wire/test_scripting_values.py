@@ -45,6 +45,51 @@ def test_lua_values_become_the_same_replies(pair: Pair) -> None:
     )
 
 
+def test_arrays_with_other_values_in_their_midst_become_the_same_replies(pair: Pair) -> None:
+    run_lines(
+        pair,
+        r"""
+        return {1,{2,{3}},4}
+        return {'a',{ok='b'},{err='C d'},'e'}
+        return {'a',function() end,'b'}
+        return {'a',true,'b',false,'c'}
+        return {true,'a',false}
+        redis.setresp(3) return {'a',true,'b',false,'c'}
+        redis.setresp(3) return true
+        redis.setresp(3) return false
+        return {'a',-0.5,2^53,-2^63,2^63,0/0,'b'}
+        return setmetatable({1,2},{})
+        return setmetatable({},{__index={1,2}})
+        return setmetatable({},{__index={ok='a',err='b'}})
+        return setmetatable({ok='a'},{__index={err='b'}})
+        local t = {} for i = 1, 300 do t[i] = i end return t
+        local t = {} for i = 1, 301 do t[i] = i end return t
+        local t = {} for i = 1, 302 do t[i] = i end t[302] = {} return t
+        """,
+    )
+
+
+def test_every_table_that_a_call_returns_is_a_new_one(pair: Pair) -> None:
+    run_lines(
+        pair,
+        r"""
+        local a, b = redis.call('set','k',1), redis.call('set','k',2) a.x = 1 return {b.x}
+        local a = redis.call('set','k',1) a.ok = 'no' return redis.call('set','k',1)
+        local t = {} for i = 1, 99 do t[i] = redis.call('set','k',i) t[i].ok = i end return t[9].ok
+        local n = 0 for i = 1, 99 do n = n + #redis.call('set','k',i).ok end return n
+        redis.call('rpush','l','a','b') return 1
+        local a = redis.call('lrange','l',0,-1) a[1] = 'z' return redis.call('lrange','l',0,-1)
+        local a = redis.call('lrange','l',0,-1) redis.call('lrange','l',0,0) return a
+        return coroutine.wrap(function() return redis.call('set','k',1) end)()
+        local f = function() for i = 1, 70 do a = redis.call('set','k',1) end end return f()
+        local n = 0 coroutine.wrap(function() for i = 1, 70 do redis.call('set','k',i) end end)()
+        return coroutine.wrap(function() return redis.call('lrange','l',0,-1) end)()
+        local n = 0 for i = 1, 100 do n = n + #redis.call('set','k',i).ok end return n
+        return redis.call('lrange','l',0,-1)
+        """,
+    )
+
+
 def test_tables_with_special_fields_become_the_same_replies(pair: Pair) -> None:
     run_lines(
         pair,

@@ -21,7 +21,8 @@ from __future__ import annotations
 from typing import Any
 
 from kvnode.scripting.libraries import bits, cjson, cmsgpack, structs
-from kvnode.scripting.libraries.glue import Passage, load_glue
+from kvnode.scripting.libraries.glue import load_glue
+from kvnode.scripting.passage import Passage
 
 
 def install(lua: Any, passage: Passage) -> dict[bytes, Any]:

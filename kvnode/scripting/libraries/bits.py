@@ -1,8 +1,9 @@
 """bit: operations on the 32 bits of a number, as Lua BitOp 1.0.2 has them.
 
 Arguments are numbers of which the lowest 32 bits count; results are signed. Shifts and complements
-are arithmetic in Lua, which has no operators for bits; and, or, exclusive or cross into Python,
-which measured as fast as look-up tables of bytes and needs no megabyte for them.
+are arithmetic in Lua, which has no operators for bits. And takes six bits at a time from a table,
+until one side has no more: 0.1 to 0.4 us, where a call into Python takes 0.4. Or and exclusive or
+follow from it, as a + b is (a or b) + (a and b).
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from typing import Any, Final
 from kvnode.scripting.libraries.glue import CHUNK
 
 _SOURCE: Final = rb"""
-local glue, py_and, py_or, py_xor, py_odd = ...
+local glue, py_odd = ...
 local to_number = glue.to_number
-py_and, py_or = glue.as_function(py_and), glue.as_function(py_or)
-py_xor, py_odd = glue.as_function(py_xor), glue.as_function(py_odd)
+py_odd = glue.as_function(py_odd)
 local type, select, floor, format, char = type, select, math.floor, string.format, string.char
 local upper, sub = string.upper, string.sub
 local WORD, HALF = 4294967296, 2147483648
@@ -25,7 +25,7 @@ local MAGIC = 6755399441055744
 
 -- The lowest 32 bits of a number as a signed one.
 local function narrow(number)
-  if number >= -HALF and number < HALF and floor(number) == number then return number end
+  if number >= -HALF and number < HALF and number % 1 == 0 then return number end
   local moved = number + MAGIC
   if moved >= 4503599627370496 and moved < 9007199254740992 then
     return (moved + HALF) % WORD - HALF
@@ -47,14 +47,48 @@ local function bnot(...)
   return -1 - take(bnot, 1, select('#', ...), (...))
 end
 
-local function combining(operation)
+-- ANDS[a * 64 + b] is `a and b`, both from 0 to 63.
+local ANDS = {}
+for a = 0, 63 do
+  for b = 0, 63 do
+    local combined, bit = 0, 1
+    while bit <= a and bit <= b do
+      if floor(a / bit) % 2 == 1 and floor(b / bit) % 2 == 1 then combined = combined + bit end
+      bit = bit * 2
+    end
+    ANDS[a * 64 + b] = combined
+  end
+end
+
+-- The bits that two narrow numbers share, or where `share` is 1 or 2, their sum without these once
+-- or twice: or, exclusive or.
+local function combine(a, b, share)
+  local x, y, combined, place = a, b, 0, 1
+  if x < 0 then x = x + WORD end
+  if y < 0 then y = y + WORD end
+  while x > 0 and y > 0 do
+    local low_x, low_y = x % 64, y % 64
+    combined = combined + ANDS[low_x * 64 + low_y] * place
+    x, y, place = (x - low_x) / 64, (y - low_y) / 64, place * 64
+  end
+  if combined >= HALF then combined = combined - WORD end
+  if share == 0 then return combined end
+  return a + b - share * combined
+end
+
+local function combining(share)
   local function fn(...)
     local count = select('#', ...)
     local a, b = ...
+    -- Narrow already: a test costs less than a call.
+    if count == 2 and type(a) == 'number' and type(b) == 'number' and a % 1 == 0 and b % 1 == 0
+        and a >= -HALF and a < HALF and b >= -HALF and b < HALF then
+      return combine(a, b, share)
+    end
     a = take(fn, 1, count, a)
     if count < 2 then return a + 0 end
-    for i = count, 3, -1 do a = operation(a, (take(fn, i, count, (select(i, ...))))) end
-    return operation(a, (take(fn, 2, count, b)))
+    for i = count, 3, -1 do a = combine(a, take(fn, i, count, (select(i, ...))), share) end
+    return combine(a, take(fn, 2, count, b), share)
   end
   return fn
 end
@@ -113,7 +147,7 @@ end
 
 return glue.name_functions({
   tobit = tobit, tohex = tohex, bnot = bnot, bswap = bswap,
-  band = combining(py_and), bor = combining(py_or), bxor = combining(py_xor),
+  band = combining(0), bor = combining(1), bxor = combining(2),
   lshift = lshift, rshift = rshift, arshift = arshift, rol = rol, ror = ror,
 })
 """
@@ -121,22 +155,7 @@ return glue.name_functions({
 
 def install(lua: Any, glue: Any) -> Any:
     """Return bit's table."""
-    return lua.execute(_SOURCE, glue, and_, or_, xor, low_bits, name=CHUNK)
-
-
-def and_(left: int, right: int) -> int:
-    """Return the bits that are set in both."""
-    return left & right
-
-
-def or_(left: int, right: int) -> int:
-    """Return the bits that are set in one or both."""
-    return left | right
-
-
-def xor(left: int, right: int) -> int:
-    """Return the bits that are set in one only."""
-    return left ^ right
+    return lua.execute(_SOURCE, glue, low_bits, name=CHUNK)
 
 
 def low_bits(number: float) -> int:

@@ -18,7 +18,8 @@ from typing import Any, Final
 import orjson
 
 from kvnode.scripting.libraries.cjson_lua import SOURCE
-from kvnode.scripting.libraries.glue import CHUNK, ROOM_PER_BYTE, Passage
+from kvnode.scripting.libraries.glue import CHUNK, ROOM_PER_BYTE
+from kvnode.scripting.passage import Passage
 
 _NEGATIVE_ZERO: Final = re.compile(rb"-0(?![.0-9])")
 _ESCAPED: Final = bytes(range(32)) + b"\\/\x7f"

@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgpack
 
 from kvnode.scripting.libraries.cmsgpack_lua import SOURCE
-from kvnode.scripting.libraries.glue import CHUNK, ROOM_PER_BYTE, Passage
+from kvnode.scripting.libraries.glue import CHUNK, ROOM_PER_BYTE
+from kvnode.scripting.passage import Passage
 
 _INTEGER_MIN: Final = -(2**63)
 _INTEGER_MAX: Final = 2**63 - 1

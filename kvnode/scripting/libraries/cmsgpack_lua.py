@@ -304,11 +304,16 @@ local function take_many(fn, data, limit, offset)
   return values, count, at > #data and -1 or at - 1
 end
 
+-- Up to so many bytes are read here for less than a call into Python costs.
+local SHORT_BYTES = 40
+
 local function unpack_all(...)
   local data = ...
   if type(data) ~= 'string' then data = to_string(unpack_all, 1, data, select('#', ...)) end
-  local value = unpack_plain(data)
-  if value ~= nil then return value end
+  if #data > SHORT_BYTES then
+    local value = unpack_plain(data)
+    if value ~= nil then return value end
+  end
   local values, count = take_many(unpack_all, data, 0, 0)
   return unpack(values, 1, count)
 end

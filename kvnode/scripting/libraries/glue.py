@@ -8,33 +8,12 @@ the error keeps the name of our own chunk and the sandbox puts the script's last
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, final
+from typing import Any, Final
 
 CHUNK: Final = "=kvnode"  # by this name the sandbox knows functions that are not of the script
 
 # Bytes of Lua's memory for a byte of packed data, at the worst: a list of empty lists.
 ROOM_PER_BYTE: Final = 100
-
-
-@final
-class Passage:
-    """How Python passes tables to one Lua state.
-
-    The state holds the libraries' Python objects, so these must hold nothing of the state, or it
-    would never be freed: they hold a passage, which `close` cuts.
-    """
-
-    def __init__(self, lua: Any, has_room: Callable[[int], bool]) -> None:
-        self.table_from: Any = lua.table_from
-        self.null: Any = None  # cjson's
-        self.has_room = has_room
-
-    def close(self) -> None:
-        """Let go of the state."""
-        self.table_from = None
-        self.null = None
-
 
 _GLUE: Final = rb"""
 local getinfo, error, type, tostring, tonumber, floor =

@@ -89,6 +89,52 @@ local function control(fn, option, format, at, is_big, align)
   return bad_argument(fn, 1, "invalid format option '" .. option .. "'")
 end
 
+-- What a format stands for, worked out once: lists in step (`kind` is the option, of integers
+-- INTEGER or, signed, SIGNED). False for one with alignment, with c0 or with an error: those are
+-- followed option by option.
+local INTEGER, SIGNED, FLOAT = 1, 2, 3
+local PLANS_MAX = 200
+local plans, plan_count = {}, 0
+
+local function make_plan(format)
+  local kinds, sizes, orders, limits, n = {}, {}, {}, {}, 0
+  local is_big, at = false, 1
+  while at <= #format do
+    local option, size = sub(format, at, at), nil
+    at = at + 1
+    if option == '>' or option == '<' then
+      is_big = option == '>'
+    elseif option ~= ' ' then
+      size = SIZES[option]
+      if not size and find(option, '^[ciI]') then
+        local _, last = find(format, '^%d+', at)
+        if last and last - at > 4 then return false end
+        size = last and tonumber(sub(format, at, last)) or (option == 'c' and 1 or 4)
+        at = last and last + 1 or at
+        if size == 0 or (option ~= 'c' and size > 8) then return false end
+      end
+      if not size and option ~= 's' then return false end
+      n = n + 1
+      local kind = option
+      if INTEGERS[option] then kind = option > 'a' and SIGNED or INTEGER end
+      if option == 'f' or option == 'd' then kind = FLOAT end
+      kinds[n], sizes[n], orders[n], limits[n] = kind, size or 0, is_big, 256 ^ (size or 0)
+    end
+  end
+  return {kinds = kinds, sizes = sizes, orders = orders, limits = limits, n = n}
+end
+
+local function plan_of(format)
+  local plan = plans[format]
+  if plan == nil then
+    if type(format) ~= 'string' or #format > 100 then return false end
+    if plan_count == PLANS_MAX then plans, plan_count = {}, 0 end
+    plan = make_plan(format)
+    plans[format], plan_count = plan, plan_count + 1
+  end
+  return plan
+end
+
 -- A format ends where C sees its end.
 local function take_format(fn, value, count)
   local format = to_string(fn, 1, value, count)
@@ -121,7 +167,56 @@ local function integer_bytes(number, size, is_big)
   return is_big and reverse(bytes) or bytes
 end
 
-local function pack(...)
+local pack
+
+-- The same for a format with a plan.
+local function pack_planned(plan, values)
+  local kinds, sizes, orders, limits = plan.kinds, plan.sizes, plan.orders, plan.limits
+  local parts, argument, n = {}, 2, plan.n
+  for i = 1, n do
+    local kind, value, size = kinds[i], values[argument], sizes[i]
+    if kind == 'x' then
+      parts[i] = '\0'
+    elseif kind == INTEGER or kind == SIGNED then
+      local number = to_number(pack, argument, value)
+      if number >= 0 and number < limits[i] and size <= 4 and number % 1 == 0 then
+        if size == 1 then
+          parts[i] = char(number)
+        elseif size == 2 then
+          local low = number % 256
+          local high = (number - low) / 256
+          if orders[i] then parts[i] = char(high, low) else parts[i] = char(low, high) end
+        else
+          parts[i] = integer_bytes(number, size, orders[i])
+        end
+      else
+        parts[i] = integer_bytes(number, size, orders[i])
+      end
+      argument = argument + 1
+    elseif kind == FLOAT then
+      local bytes = float_bytes(to_number(pack, argument, value), size)
+      parts[i] = orders[i] and bytes or reverse(bytes)
+      argument = argument + 1
+    else
+      local text = to_string(pack, argument, value)
+      argument = argument + 1
+      if kind == 's' then
+        parts[i] = text .. '\0'
+      else
+        if #text < size then bad_argument(pack, argument, 'string too short') end
+        parts[i] = sub(text, 1, size)
+      end
+    end
+  end
+  return concat(parts, '', 1, n)
+end
+
+function pack(...)
+  local plan = plan_of((...))
+  if plan then
+    local packed = pack_planned(plan, {...})
+    return packed
+  end
   local count = select('#', ...)
   local format = take_format(pack, (...), count)
   local is_big, align = false, 1
@@ -193,9 +288,62 @@ local function integer_value(data, at, size, is_big, is_signed)
   return high * WORD + low
 end
 
-local function unpack_record(...)
+local unpack_record
+
+-- The same for a format with a plan, from the beginning of `data`.
+local function unpack_planned(plan, data)
+  local kinds, sizes, orders = plan.kinds, plan.sizes, plan.orders
+  local values, n, at, length = {}, 0, 1, #data
+  for i = 1, plan.n do
+    local kind, size = kinds[i], sizes[i]
+    if at + size - 1 > length then
+      bad_argument(unpack_record, 2, 'data string too short')
+    end
+    if kind == INTEGER and size <= 4 then
+      local a, b, c, d = byte(data, at, at + size - 1)
+      n = n + 1
+      if size == 1 then
+        values[n] = a
+      elseif size == 2 then
+        values[n] = orders[i] and a * 256 + b or b * 256 + a
+      elseif size == 4 then
+        values[n] = orders[i] and ((a * 256 + b) * 256 + c) * 256 + d
+            or ((d * 256 + c) * 256 + b) * 256 + a
+      else
+        values[n] = integer_value(data, at, size, orders[i], false)
+      end
+    elseif kind == INTEGER or kind == SIGNED then
+      n = n + 1
+      values[n] = integer_value(data, at, size, orders[i], kind == SIGNED)
+    elseif kind == FLOAT then
+      n = n + 1
+      values[n] = unpack_float(sub(data, at, at + size - 1), orders[i])
+    elseif kind == 's' then
+      local zero = find(data, '\0', at, true)
+      if not zero then raise(unpack_record, 'unfinished string in data') end
+      n = n + 1
+      values[n] = sub(data, at, zero - 1)
+      size = zero - at + 1
+    elseif kind == 'c' then
+      n = n + 1
+      values[n] = sub(data, at, at + size - 1)
+    end
+    at = at + size
+  end
+  values[n + 1] = at
+  return values, n + 1
+end
+
+function unpack_record(...)
   local count = select('#', ...)
   local format, data, offset = ...
+  if count == 2 and type(data) == 'string' then
+    local plan = plan_of(format)
+    if plan then
+      local values, n = unpack_planned(plan, data)
+      return unpack(values, 1, n)
+    end
+  end
   format = take_format(unpack_record, format, count)
   data = to_string(unpack_record, 2, data, count)
   local at = offset == nil and 1 or to_integer(unpack_record, 3, offset)
