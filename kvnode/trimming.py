@@ -9,7 +9,8 @@ trimmed, else one at one and a half times; a trim that brought little is tried a
 No call empties an arena in which a few small objects are left, as many are when large values follow
 small ones. So what the process holds beyond a twelfth above `maxmemory` counts as used: eviction
 then goes on until it fits, and up to half of the limit may be counted. What is counted grows by
-what was found too much and shrinks by a quarter of what was found to be room.
+what was found too much, a fiftieth of the limit at once, and shrinks by a quarter of what was
+found to be room.
 """
 
 from collections.abc import Callable
@@ -21,8 +22,9 @@ from kvnode.memory import resident_bytes
 _UNLIMITED_SLACK_BYTES: Final = 32 << 20  # of free memory that may stay with the process
 _LIMITED_SLACK_BYTES: Final = 4 << 20
 _COUNTED_SLACK_BYTES: Final = 8 << 20
+_STEP_SHARE: Final = 50
 _PAUSE_SECONDS: Final = 1.0
-_HASTE_SECONDS: Final = 0.1  # between looks while the process is too large,
+_HASTE_SECONDS: Final = 0.05  # between looks while the process is too large,
 _HASTE_DUTY: Final = 20.0  # or so many times what a trim takes
 _PAUSE_SECONDS_MAX: Final = 60.0
 
@@ -100,9 +102,10 @@ class Trimming:
         if limit <= 0:
             self.unreturned = 0
         elif over > 0:
-            # Only once the eviction for what was counted before is through.
-            if used_bytes + self.unreturned <= limit + limit // 64:
-                self.unreturned = min(self.unreturned + over, limit // 2)
+            # Only once the eviction for what was counted before is through, and not at one blow.
+            if used_bytes + self.unreturned <= limit + limit // 256:
+                step = min(over, limit // _STEP_SHARE)
+                self.unreturned = min(self.unreturned + step, limit // 2)
             self._next = now + self._haste
         else:
             self.unreturned = max(self.unreturned + over // 4, 0)

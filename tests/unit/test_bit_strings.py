@@ -108,8 +108,9 @@ def test_the_first_bit_is_found_behind_blocks_that_are_all_alike() -> None:
 def test_strings_of_several_blocks_are_joined() -> None:
     draw = random.Random(3)
     size = (1 << 20) + 77
-    sources = [draw.randbytes(size), bytearray(draw.randbytes(size - 50)), draw.randbytes(1000)]
-    numbers = [int.from_bytes(source.ljust(size, b"\0"), "big") for source in sources]
+    first, third = draw.randbytes(size), draw.randbytes(1000)
+    sources: list[bytes | bytearray] = [first, bytearray(draw.randbytes(size - 50)), third]
+    numbers = [int.from_bytes(bytes(source).ljust(size, b"\0"), "big") for source in sources]
     joined = numbers[0] ^ numbers[1] ^ numbers[2]
     assert combine(XOR, sources, size) == joined.to_bytes(size, "big")
     assert combine(OR, sources[:1], size) == sources[0]

@@ -68,18 +68,25 @@ def test_what_the_process_keeps_beyond_the_limit_counts_as_used_until_it_fits() 
         trimming.tick(now, used * MEGABYTE, limit)
         return trimming.unreturned // MEGABYTE
 
-    assert looked(1.0, 120) == 12
-    assert looked(1.05, 108) == 12, "the next look comes after a tenth of a second"
-    assert looked(1.2, 120) == 12, "the eviction for the first 12 MB is not through"
-    assert looked(1.4, 108) == 24
+    assert looked(1.0, 120) == 2, "a fiftieth of the limit at once"
+    assert looked(1.02, 117) == 2, "the next look comes a little later"
+    assert looked(1.2, 120) == 2, "the eviction for the first part is not through"
+    now = 2.0
+    for _ in range(9):
+        now += 0.2
+        looked(now, 90)
+    assert round(trimming.unreturned / MEGABYTE) == 24
     resident.megabytes = 138
-    assert looked(3.0, 96) == 24
+    assert looked(5.0, 96) == 23, "there is neither too much nor room"
     resident.megabytes = 118
-    assert looked(4.0, 96) == 19
-    assert looked(5.0, 101) == 14
+    assert looked(6.0, 96) == 18
+    assert looked(7.0, 101) == 13
     resident.megabytes = 1000
-    assert looked(6.0, 50) == 60, "never more than half of the limit"
-    trimming.tick(7.0, 50 * MEGABYTE, 0)
+    for _ in range(40):
+        now += 0.2
+        looked(now + 10.0, 50)
+    assert trimming.unreturned == 60 * MEGABYTE, "never more than half of the limit"
+    trimming.tick(70.0, 50 * MEGABYTE, 0)
     assert trimming.unreturned == 0
 
 
