@@ -1,6 +1,6 @@
 """Eviction beside redis-server: hit ratios at equal numbers of keys, and memory under writes.
 
-    python -m bench.eviction                    both parts, about ten minutes
+    python -m bench.eviction                    both parts, about twenty minutes
     python -m bench.eviction --only hits --universe 100000 --requests 400000
     python -m bench.eviction --only memory --limits 200 --seconds 20
 
@@ -28,15 +28,16 @@ POLICIES: Final = ("allkeys-lru", "allkeys-lfu")
 SHARES: Final = (0.1, 0.01)
 BLOB: Final = random.Random(1).randbytes(1 << 18)
 BATCH: Final = 200
+BYTES_PER_KEY: Final = 100  # of the limit: even the small values are far more than it holds
 # The last two follow one another on one server, so that values change their size.
 LOADS: Final = (("mixed",), ("large",), ("small",), ("small", "large"))
 SETTLED: Final = 0.5  # the part of a run after which figures count
 
 
-def write_request(source: random.Random, name: str) -> bytes:
-    """One request of a load."""
+def write_request(source: random.Random, name: str, keys: int) -> bytes:
+    """One request of a load on so many keys."""
     choice = source.random() if name == "mixed" else 1.0
-    key = source.randrange(2_000_000)
+    key = source.randrange(keys)
     part = BLOB[key % 1000 : key % 1000 + source.randrange(10, 300)]
     if choice < 0.1:
         field = b"f%d" % source.randrange(5000)
@@ -62,11 +63,12 @@ def memory_run(
     contestant.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     contestant.call("CONFIG", "SET", "maxmemory", limit)
     source = random.Random(1)
+    keys = limit // BYTES_PER_KEY
     used: list[float] = []
     resident: list[float] = []
     reached = 0.0
     while reached == 0.0 or time.monotonic() < reached + seconds:
-        load(contestant.port, [write_request(source, name) for _ in range(BATCH)])
+        load(contestant.port, [write_request(source, name, keys) for _ in range(BATCH)])
         if reached == 0.0 and contestant.used_memory() > limit * 0.98:
             reached = time.monotonic()
         elif reached > 0.0:

@@ -7,10 +7,10 @@ free page. While `maxmemory` is set a process that is a twelfth above what it ac
 trimmed, else one at one and a half times; a trim that brought little is tried again later.
 
 No call empties an arena in which a few small objects are left, as many are when large values follow
-small ones. So what the process holds beyond a twelfth above `maxmemory` counts as used: eviction
-then goes on until it fits, and up to half of the limit may be counted. What is counted grows by
-what was found too much, a fiftieth of the limit at once, and shrinks by a quarter of what was
-found to be room.
+small ones. So what the process holds beyond a twelfth above `maxmemory` and a slack counts as used:
+eviction then goes on until it fits, and up to half of the limit may be counted. What is counted
+grows by what was found too much, a fiftieth of the limit at once, and shrinks by a quarter of what
+was found to be room.
 """
 
 from collections.abc import Callable
@@ -55,6 +55,8 @@ class Trimming:
         self._next_trim = 0.0
         self._pause = _PAUSE_SECONDS
         self._haste = _HASTE_SECONDS
+        self._limit = 0
+        self._slack = 0  # what was kept already when the limit was set is no data's fault
 
     def tick(self, now: float, used_bytes: int, limit: int) -> bool:
         """Give memory back if much more is resident than used; return whether it was tried.
@@ -64,13 +66,16 @@ class Trimming:
         if now < self._next:
             return False
         self._next = now + _PAUSE_SECONDS
+        resident = self._resident()
+        if limit != self._limit:
+            self._limit = limit
+            self._slack = max(resident - used_bytes, _COUNTED_SLACK_BYTES)
         if limit > 0:
             allowed = used_bytes * 13 // 12 + _LIMITED_SLACK_BYTES
-            most = limit * 13 // 12 + _COUNTED_SLACK_BYTES
+            most = limit * 13 // 12 + self._slack
         else:
             allowed = used_bytes * 3 // 2 + _UNLIMITED_SLACK_BYTES
             most = allowed
-        resident = self._resident()
         tried = False
         if resident < allowed:
             self._pause = _PAUSE_SECONDS

@@ -60,7 +60,7 @@ def test_a_trim_that_brought_nothing_is_tried_less_and_less_often() -> None:
 
 
 def test_what_the_process_keeps_beyond_the_limit_counts_as_used_until_it_fits() -> None:
-    resident = Resident(150)
+    resident = Resident(120)
     trimming = Trimming(resident)
     limit = 120 * MEGABYTE  # the process may take 130 + 8
 
@@ -68,6 +68,8 @@ def test_what_the_process_keeps_beyond_the_limit_counts_as_used_until_it_fits() 
         trimming.tick(now, used * MEGABYTE, limit)
         return trimming.unreturned // MEGABYTE
 
+    assert looked(0.0, 120) == 0
+    resident.megabytes = 150
     assert looked(1.0, 120) == 2, "a fiftieth of the limit at once"
     assert looked(1.02, 117) == 2, "the next look comes a little later"
     assert looked(1.2, 120) == 2, "the eviction for the first part is not through"
@@ -88,6 +90,18 @@ def test_what_the_process_keeps_beyond_the_limit_counts_as_used_until_it_fits() 
     assert trimming.unreturned == 60 * MEGABYTE, "never more than half of the limit"
     trimming.tick(70.0, 50 * MEGABYTE, 0)
     assert trimming.unreturned == 0
+
+
+def test_what_the_process_kept_before_the_limit_was_set_does_not_count() -> None:
+    resident = Resident(200)
+    trimming = Trimming(resident)
+    limit = 120 * MEGABYTE
+    for second in range(1, 10):
+        trimming.tick(float(second), 110 * MEGABYTE, limit)
+    assert trimming.unreturned == 0, "130 and the 90 that were there"
+    resident.megabytes = 230
+    trimming.tick(20.0, 110 * MEGABYTE, limit)
+    assert trimming.unreturned > 0
 
 
 def test_the_call_exists_where_the_c_library_is_glibc() -> None:

@@ -12,7 +12,10 @@ const queues = Object.fromEntries(
   ["jobs", "single", "limited"].map((name) => [name, new Queue(name, { connection })]),
 );
 const events = Object.fromEntries(
-  Object.keys(queues).map((name) => [name, new QueueEvents(name, { connection })]),
+  // From the start: events that come before the first XREAD would be missed otherwise.
+  Object.keys(queues).map((name) => [
+    name, new QueueEvents(name, { connection, lastEventId: "0-0" }),
+  ]),
 );
 const { jobs, single, limited } = queues;
 const result = (job) => job.waitUntilFinished(events[job.queueName], WAIT_MS);
