@@ -91,25 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     calls: list[Result] = []
     memories: list[MemoryResult] = []
     latencies: list[LatencyResult] = []
+    timed = (setup, options.tests, options.pipelines, options.pairs, options.seconds, report_speed)
     if "speed" in parts:
-        speeds = speed.run(
-            setup,
-            options.tests,
-            options.pipelines,
-            options.pairs,
-            options.seconds,
-            report_speed,
-        )
+        speeds = speed.run(speed.TESTS, *timed)
         print("\n".join(["", *report.speed_table(speeds).lines()]), flush=True)
     if "scripts" in parts:
-        calls = scripts.run(
-            setup,
-            options.tests,
-            options.pipelines,
-            options.pairs,
-            options.seconds,
-            report_speed,
-        )
+        calls = speed.run(scripts.TESTS, *timed)
         print("\n".join(["", *report.speed_table(calls).lines()]), flush=True)
     if "memory" in parts:
         memories = memory.run(setup, options.quick, report_memory)

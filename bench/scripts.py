@@ -14,8 +14,8 @@ from typing import Final
 
 from tests.wire.client import encode_request
 
-from .contestants import Contestant, Setup
-from .speed import VALUE, Result, SpeedTest, fill_keys, run_tests
+from .contestants import Contestant
+from .speed import VALUE, SpeedTest, fill_keys
 
 LIBRARY: Final = """#!lua name=bench
 redis.register_function('read', function(keys, args) return redis.call('GET', keys[1]) end)
@@ -119,15 +119,3 @@ TESTS: Final = [
     evalsha("struct", RECORDS, KEY, "text"),
     evalsha("bit_60", BITS, KEY),
 ]
-
-
-def run(
-    setup: Setup,
-    names: list[str],
-    pipelines: list[int],
-    pairs: int,
-    seconds: float,
-    report: Callable[[Result], None],
-) -> list[Result]:
-    """Run the named tests of scripts (all if none is named)."""
-    return run_tests(TESTS, setup, names, pipelines, pairs, seconds, report)

@@ -208,18 +208,6 @@ def run_test(
 
 
 def run(
-    setup: Setup,
-    names: list[str],
-    pipelines: list[int],
-    pairs: int,
-    seconds: float,
-    report: Callable[[Result], None],
-) -> list[Result]:
-    """Run the named tests of commands (all if none is named)."""
-    return run_tests(TESTS, setup, names, pipelines, pairs, seconds, report)
-
-
-def run_tests(
     tests: Sequence[SpeedTest],
     setup: Setup,
     names: list[str],
@@ -228,7 +216,7 @@ def run_tests(
     seconds: float,
     report: Callable[[Result], None],
 ) -> list[Result]:
-    """Run those tests that are named, or all; each result is reported as it comes."""
+    """Run those of `tests` that are named, or all; each result is reported as it comes."""
     results = []
     with started(*setup.servers()) as contestants:
         for pipeline in pipelines:

@@ -27,6 +27,7 @@ from kvnode.datatypes.encodings import Encodings
 from kvnode.dispatch import IS_LOADING, MONITORED, TRACKS_TOO_MANY, Dispatcher
 from kvnode.eviction import BUSY_TICK_SECONDS, Eviction
 from kvnode.identity import random_id
+from kvnode.journal import Journal
 from kvnode.keyspace import GROUP_COUNT, Keyspace
 from kvnode.latency import LatencyMonitor
 from kvnode.memory import ACCESS_BYTES, DEADLINE_BYTES
@@ -49,7 +50,6 @@ _FREE_PER_STEP: Final = 2000
 _EXPIRE_PER_STEP: Final = 200
 _NEVER_SLOW: Final = 1e18
 _CHANGES_PER_GROUP_SHIFT: Final = 3
-_SCRIPT_LINES_MAX: Final = 1000  # between two ticks
 
 
 @final
@@ -82,14 +82,12 @@ class Node:
         self.scripting = Scripting(self)
         # Serves other sessions while a script runs for long; whoever owns the sockets sets it.
         self.yield_control: Callable[[], None] | None = None
-        # Lines that scripts wrote with redis.log: level, text; whoever owns the log takes them.
-        self.script_lines: list[tuple[str, bytes]] = []
         self.pause = Pause(self)
         self.client_memory = ClientMemory(self)
         self.eviction = Eviction(self, Random(seed))
         self.sessions: dict[int, Session] = {}
         self.monitors: dict[Session, None] = {}
-        self.dropped: list[tuple[int, bytes, str]] = []
+        self.journal = Journal()
         self.started = clock.now()
         identities = Random(seed)
         self.run_id = random_id(identities)
@@ -338,25 +336,9 @@ class Node:
             self.dispatcher.gate &= ~MONITORED
 
     def note_dropped(self, session: Session, reason: str) -> None:
-        """Note a connection that was cut for its buffers, for the log."""
-        self.dropped.append((session.number, session.peer, reason))
-
-    def take_dropped(self) -> list[tuple[int, bytes, str]]:
-        """Return the connections that were cut since the last call: id, peer, reason."""
-        dropped = self.dropped
-        self.dropped = []
-        return dropped
-
-    def note_script(self, level: str, text: bytes) -> None:
-        """Note a line that a script writes to the log."""
-        if len(self.script_lines) < _SCRIPT_LINES_MAX:
-            self.script_lines.append((level, text))
-
-    def take_script_lines(self) -> list[tuple[str, bytes]]:
-        """Return what scripts wrote to the log since the last call: level, text."""
-        lines = self.script_lines
-        self.script_lines = []
-        return lines
+        """Note a connection that was cut, for the log."""
+        fields: dict[str, object] = {"id": session.number, "peer": session.peer, "reason": reason}
+        self.journal.note("warning", "client-dropped", fields)
 
     def check(self) -> None:
         """Assert the invariants of the data; for tests and the simulator."""

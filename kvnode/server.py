@@ -96,6 +96,7 @@ class Server:
             await self._stop.wait()
         finally:
             self._listeners.close()
+        self._log_events()
         self.log.notice("stopped")
 
     def _connection(self) -> Any:
@@ -105,8 +106,7 @@ class Server:
         return Connection(self.rounds, self._tls.encryption())
 
     def _metrics_connection(self) -> Any:
-        # Imported here: most nodes have no metrics port, and prometheus-client is a fifth of a
-        # node's start.
+        # Imported here: most nodes have no metrics port, and prometheus-client takes 40 ms.
         from kvnode.metrics_http import MetricsConnection
 
         return MetricsConnection(self.node, self.loop)
@@ -167,18 +167,20 @@ class Server:
         delay = self.node.tick(now)
         self._next_tick = now + delay
         self.rounds.enforce_limits()
+        self._log_events()
         if self.node.stop_requested:
             self._stop.set()
             return
-        for level, text in self.node.take_script_lines():
-            self.log.note(level, "script", text=text)
-        for number, peer, reason in self.node.take_dropped():
-            self.log.warning("client-dropped", id=number, peer=peer.decode(), reason=reason)
         if now >= self._next_freeze:
             self._next_freeze = now + FREEZE_SECONDS
             collect_young()
         self._give_memory_back(now)
         self.loop.call_later(delay, self._tick)
+
+    def _log_events(self) -> None:
+        """Write what the engine has for the log."""
+        for level, name, fields in self.node.journal.take():
+            self.log.note(level, name, **fields)
 
     def _give_memory_back(self, now: float) -> None:
         """Trim the heap, and count what stays too large where eviction can help."""

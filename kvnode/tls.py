@@ -168,7 +168,7 @@ def _load_pair(context: ssl.SSLContext, certificate: str, key: str, password: st
     try:
         context.load_cert_chain(certificate, key, lambda: password)
     except ssl.SSLError as error:
-        if error.reason:
+        if getattr(error, "reason", None):
             raise
         # OpenSSL does not say which of the two it could not read.
         scratch = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

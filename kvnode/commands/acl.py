@@ -327,7 +327,12 @@ def acl_save(ctx: Context, argv: list[bytes]) -> Reply:
     _require_file(ctx)
     try:
         ctx.node.acl.save()
-    except OSError:
+    except OSError as error:
+        fields: dict[str, object] = {
+            "file": ctx.node.config.text("aclfile"),
+            "reason": (error.strerror or str(error)).lower(),
+        }
+        ctx.node.journal.note("warning", "cannot-save-acl", fields)
         raise ReplyError(_NOT_SAVED) from None
     return OK
 

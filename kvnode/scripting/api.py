@@ -223,7 +223,8 @@ class HostApi:
                 words.append(value)
             elif isinstance(value, (int, float)) and not isinstance(value, bool):
                 words.append(b"%.14g" % value)
-        self._scripting.node.note_script(_LEVELS[number], b" ".join(words))
+        line: dict[str, object] = {"text": b" ".join(words)}
+        self._scripting.node.journal.note(_LEVELS[number], "script", line)
         return None
 
     def setresp(self, *args: object) -> object:

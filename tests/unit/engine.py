@@ -81,9 +81,11 @@ class RecordingLog(EffectLog):
 class Engine:
     """One node with its clock, its log and its named sessions, which are made at first use."""
 
-    def __init__(self, seconds: float = START_SECONDS, seed: int = 1) -> None:
+    def __init__(
+        self, seconds: float = START_SECONDS, seed: int = 1, config: Config | None = None
+    ) -> None:
         self.clock = StandingClock(seconds)
-        self.node = Node(Config(), self.clock, seed)
+        self.node = Node(config or Config(), self.clock, seed)
         self.log = RecordingLog()
         self.node.dispatcher.log = self.log
         self.sessions: dict[str, Session] = {}

@@ -166,6 +166,20 @@ def test_the_configurations_users_and_password_are_there_from_the_start(tmp_path
         Node(config, Clock(), 1)
 
 
+def test_users_that_cannot_be_saved_are_an_error_and_a_line_of_the_log(tmp_path: Path) -> None:
+    folder = tmp_path / "users"
+    folder.mkdir()
+    (folder / "acl").write_text("")
+    config = Config()
+    config.set_words(BY_NAME["aclfile"], [str(folder / "acl")])
+    engine = Engine(config=config)
+    (folder / "acl").unlink()
+    folder.rmdir()
+    assert b"check the server logs" in run(engine, "ACL SAVE")
+    fields = {"file": str(folder / "acl"), "reason": "no such file or directory"}
+    assert engine.node.journal.take() == [("warning", "cannot-save-acl", fields)]
+
+
 def test_protected_mode_asks_whether_the_default_user_has_a_password() -> None:
     engine = Engine()
     assert engine.node.refusal(False)

@@ -199,7 +199,7 @@ def test_a_peer_that_does_not_read_is_not_read_from() -> None:
     connection.data_received(b"PING\r\n")
     loop.end_round()
     assert transport.writes[-1] == b"+PONG\r\n"
-    assert loop.node.take_dropped() == []
+    assert loop.node.journal.take() == []
 
 
 def test_a_large_read_is_run_only_as_far_as_the_peer_takes_the_replies() -> None:
@@ -279,7 +279,8 @@ def test_output_over_the_hard_limit_ends_the_connection_at_once() -> None:
     assert transport.aborted
     publish(loop, MEGABYTE)
     number = connection.session.number
-    assert loop.node.take_dropped() == [(number, b"127.0.0.1:5000", "output-buffer-limit")]
+    fields = {"id": number, "peer": b"127.0.0.1:5000", "reason": "output-buffer-limit"}
+    assert loop.node.journal.take() == [("warning", "client-dropped", fields)]
     assert loop.node.stats.dropped_for_output == 1
     connection.connection_lost(None)
     assert number not in loop.node.sessions
@@ -351,7 +352,7 @@ def test_a_request_over_the_query_buffer_limit_ends_the_connection() -> None:
     assert not transport.closed
     connection.data_received(b"x")
     assert transport.aborted
-    assert loop.node.take_dropped()[0][2] == "query-buffer-limit"
+    assert loop.node.journal.take()[0][2]["reason"] == "query-buffer-limit"
     assert loop.node.stats.dropped_for_query == 1
 
 

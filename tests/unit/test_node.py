@@ -235,7 +235,8 @@ def test_a_request_of_a_browser_is_cut_off_without_a_reply(line: bytes) -> None:
     session, outlet = engine.client()
     session.feed(line + b"\r\nSET k v\r\n")
     assert outlet.aborted
-    assert engine.node.take_dropped() == [(session.number, b"", "http-request")]
+    fields = {"id": session.number, "peer": b"", "reason": "http-request"}
+    assert engine.node.journal.take() == [("warning", "client-dropped", fields)]
     session.feed(b"SET k v\r\n")
     assert engine.node.dataset.key_count() == 0
 

@@ -231,8 +231,19 @@ def test_cached_scripts_outlive_the_lua_state(engine: Engine) -> None:
 
 def test_log_lines_of_scripts_are_kept_for_the_log(engine: Engine) -> None:
     evaluate(engine, b"redis.log(redis.LOG_WARNING, 'a', 1, 2.5) redis.log(redis.LOG_DEBUG, 'b')")
-    assert engine.node.take_script_lines() == [("warning", b"a 1 2.5"), ("debug", b"b")]
-    assert engine.node.take_script_lines() == []
+    assert engine.node.journal.take() == [
+        ("warning", "script", {"text": b"a 1 2.5"}),
+        ("debug", "script", {"text": b"b"}),
+    ]
+    assert engine.node.journal.take() == []
+
+
+def test_a_script_that_logs_without_end_fills_no_memory(engine: Engine) -> None:
+    evaluate(engine, b"for i = 1, 1500 do redis.log(redis.LOG_WARNING, i) end")
+    events = engine.node.journal.take()
+    assert len(events) == 1001
+    assert events[-1] == ("warning", "log-lines-left-out", {"count": 500})
+    assert engine.node.journal.take() == []
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from .client import CLOSED, Argument, Reply, Wire, encode_argument, wait_until
 from .servers import Server
 
 MAIN: Final = "main"
+CHANGES: Final = "rdb_changes_since_last_save"
 SETTLE_S: Final = 5.0
 SILENCE_S: Final = 0.03
 SCRIPT_LINE: Final = re.compile(
@@ -78,7 +79,7 @@ class Pair:
 
     def drop(self, name: str) -> None:
         """Close the named client's connections and wait until both servers noticed."""
-        before = self._counted("connected_clients")
+        before = self.figures("connected_clients")
         self.channels.pop(name).close()
         wait_until(lambda: self._all_below("connected_clients", before), SETTLE_S)
 
@@ -168,12 +169,12 @@ class Pair:
     def send(self, *argv: Argument, client: str) -> None:
         """Send without reading; returns when both servers have answered or parked the client."""
         channel = self.client(client)
-        before = self._counted("blocked_clients")
+        before = self.figures("blocked_clients")
         self._send(channel, argv)
         wires = (channel.ours, channel.theirs)
 
         def settled() -> bool:
-            blocked = self._counted("blocked_clients")
+            blocked = self.figures("blocked_clients")
             rows = zip(wires, blocked, before, strict=True)
             return all(wire.readable() or now > then for wire, now, then in rows)
 
@@ -218,12 +219,19 @@ class Pair:
             f"kvnode:\n{ours.shown(2)}\nredis-server:\n{theirs.shown(2)}"
         )
 
-    def _counted(self, field: str) -> tuple[int, int]:
+    def figures(self, field: str) -> tuple[int, int]:
+        """One number of INFO, of each server."""
         wires = (self.control.ours, self.control.theirs)
         return (info_number(wires[0], field), info_number(wires[1], field))
 
+    def same_growth(self, field: str, before: tuple[int, int]) -> None:
+        """A number of INFO has grown by as much on both since `figures` gave `before`."""
+        ours, theirs = (now - then for now, then in zip(self.figures(field), before, strict=True))
+        last = [channel.last for channel in self.channels.values()]
+        assert ours == theirs, f"{field} has grown by {ours} and {theirs} after {last}"
+
     def _all_below(self, field: str, limits: tuple[int, int]) -> bool:
-        now = self._counted(field)
+        now = self.figures(field)
         return now[0] < limits[0] and now[1] < limits[1]
 
     # -- scripts ---------------------------------------------------------------------------------
@@ -322,10 +330,10 @@ def scan_all(wire: Wire, request: list[bytes], place: int, paired: bool) -> list
 
 
 def info_number(wire: Wire, field: str) -> int:
-    """One number of INFO CLIENTS."""
-    text = wire.call("INFO", "clients").text().decode()
+    """One number of INFO."""
+    text = wire.call("INFO", "everything").text().decode()
     match = re.search(rf"^{field}:(\d+)", text, re.MULTILINE)
-    assert match is not None, f"INFO clients on port {wire.port} has no {field}"
+    assert match is not None, f"INFO on port {wire.port} has no {field}"
     return int(match[1])
 
 

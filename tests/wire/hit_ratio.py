@@ -37,6 +37,8 @@ class Cache:
         self._reader = hiredis.Reader()
         self.hits = 0
         self.requests = 0
+        self._limit = 0  # maxmemory
+        self._evicted = 0
 
     def close(self) -> None:
         """End the connection."""
@@ -68,14 +70,13 @@ class Cache:
         """Correct maxmemory so that so many keys fit; return how many there are now."""
         keys = self.call("DBSIZE")
         assert isinstance(keys, int)
-        limit = self.call("CONFIG", "GET", "maxmemory")
-        assert isinstance(limit, list)
-        used = self.info("memory", "used_memory")
-        if int(limit[1]) == 0:
-            self.call("CONFIG", "SET", "maxmemory", used + capacity * BYTES_PER_KEY)
-        elif used > int(limit[1]) - BYTES_PER_KEY * capacity // 20 or keys > capacity:
-            change = (capacity - keys) * BYTES_PER_KEY
-            self.call("CONFIG", "SET", "maxmemory", int(limit[1]) + change)
+        evicted = self.info("stats", "evicted_keys")
+        if self._limit == 0:
+            self._limit = self.info("memory", "used_memory") + capacity * BYTES_PER_KEY
+        elif evicted > self._evicted or keys > capacity:
+            self._limit += (capacity - keys) * BYTES_PER_KEY
+        self._evicted = evicted
+        self.call("CONFIG", "SET", "maxmemory", self._limit)
         return keys
 
     def _ask(self, requests: list[bytes]) -> list[object]:

@@ -10,7 +10,6 @@ MULTI and behind a change of the rules.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from typing import Final
 from . import counting
 from .client import Reply, Wire
 from .harness import Difference, Pair
-from .servers import both_servers
+from .long_run import long_run, long_run_parser, say_progress
 
 USERS: Final = ("alice", "bob")
 KEYS: Final = b"a b cache:1 cache:x cache: other:1 ab* {cache:} x".split()
@@ -244,27 +243,9 @@ def denied(reply: Reply) -> bytes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: run, print the first difference or the counts."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--protocol", type=int, choices=(2, 3), default=2)
-    parser.add_argument("--interpreted", action="store_true", help="kvnode from the source tree")
-    options = parser.parse_args(arguments)
-
-    def progress(done: int) -> None:
-        if done % 1000 == 0:
-            print(f"{done:,} rounds, no difference", file=sys.stderr, flush=True)
-
-    try:
-        with both_servers(options.interpreted) as servers:
-            pair = Pair(*servers, protocol=options.protocol)
-            Run(pair, options.seed).run(options.rounds, progress)
-            pair.close()
-    except Difference as difference:
-        print(difference)
-        return 1
-    print("\n".join([*counting.table(), counting.summary()]))
-    return 0
+    options = long_run_parser(__doc__, "rounds", 5_000).parse_args(arguments)
+    progress = say_progress("rounds", 1000)
+    return long_run(options, lambda pair: Run(pair, options.seed).run(options.rounds, progress))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ sorted sets whose scores are all equal (of others the skip list's random levels 
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 from collections import deque
@@ -21,6 +20,7 @@ from typing import Final
 from . import counting, normalise
 from .client import Reply, Wire, encode_request
 from .harness import Difference, Pair, quoted
+from .long_run import long_run, long_run_parser, say_progress
 from .random_bits import BITS, HLL_KEYS, HLL_SPARSE_BYTES
 from .random_databases import BLOCKING, DATABASES
 from .random_geo import GEO, GEO_KEYS
@@ -29,7 +29,6 @@ from .random_grammar import KEYS, LEX_KEYS, Maker, Pools
 from .random_scripts import SCRIPTS
 from .random_streams import STREAMS, blocking_stream
 from .random_words import equal_block
-from .servers import both_servers
 
 GENERATORS: Final[dict[str, list[tuple[int, Maker]]]] = {
     **GRAMMAR,
@@ -170,31 +169,16 @@ class Run:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: run, print the first difference or the counts."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--commands", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--protocol", type=int, choices=(2, 3), default=2)
+    parser = long_run_parser(__doc__, "commands", 100_000)
     parser.add_argument("--groups", default="", help=f"of {','.join(GENERATORS)}; default: all")
-    parser.add_argument("--interpreted", action="store_true", help="kvnode from the source tree")
     options = parser.parse_args(arguments)
     groups = [name for name in options.groups.split(",") if name]
     if unknown := set(groups) - set(GENERATORS):
         parser.error(f"--groups: {sorted(unknown)} is not one of {sorted(GENERATORS)}")
-
-    def progress(done: int) -> None:
-        if done // 50_000 > (done - BATCH) // 50_000:
-            print(f"{done:,} commands, no difference", file=sys.stderr, flush=True)
-
-    try:
-        with both_servers(options.interpreted) as servers:
-            pair = Pair(*servers, protocol=options.protocol)
-            Run(pair, options.seed, groups).run(options.commands, progress)
-            pair.close()
-    except Difference as difference:
-        print(difference)
-        return 1
-    print("\n".join([*counting.table(), counting.summary()]))
-    return 0
+    progress = say_progress("commands", 50_000)
+    return long_run(
+        options, lambda pair: Run(pair, options.seed, groups).run(options.commands, progress)
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ order, but not where among the other messages they stand.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,11 +20,11 @@ from typing import Final
 from . import counting, normalise
 from .client import Reply, Wire, WireError
 from .harness import Difference, Pair, quoted
+from .long_run import long_run, long_run_parser, say_progress
 from .random_commands import BATCH, RandomCommands
 from .random_grammar import KEYS, LEX_KEYS
 from .random_words import KEYS as WORD_KEYS
 from .random_words import Words, equal_block, make_round, option_words
-from .servers import both_servers
 
 EVENTS: Final = "KEAmn"
 PATTERN: Final = "__key*__:*"
@@ -150,10 +149,9 @@ class Run:
         self.report(kind_of(argv, ours, theirs), "\n".join(lines))
 
 
-def history(run: Run | None) -> list[str]:
+def history(run: Run) -> list[str]:
     """The last commands of a run."""
-    rows = [] if run is None else run.history
-    return [f"  {line.decode(errors='replace')[:300]}" for line in rows]
+    return [f"  {line.decode(errors='replace')[:300]}" for line in run.history]
 
 
 def stop(kind: str, story: str) -> None:
@@ -239,46 +237,33 @@ def shown(reply: Reply) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: run, print the first difference or the counts."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--commands", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = long_run_parser(__doc__, "commands", 20_000)
     parser.add_argument("--source", choices=("commands", "words"), default="commands")
     parser.add_argument("--go-on", action="store_true", help="one example of each difference")
     parser.add_argument("--second", action="store_true", help="another client listens")
     parser.add_argument("--tracking", action="store_true", help="and it tracks all keys")
-    parser.add_argument("--interpreted", action="store_true", help="kvnode from the source tree")
+    parser.set_defaults(protocol=3)
     options = parser.parse_args(arguments)
     kinds: Counter[str] = Counter()
-    run: Run | None = None
 
     def report(kind: str, story: str) -> None:
         kinds[kind] += 1
         if kinds[kind] == 1:
             print(story, "\n", flush=True)
 
-    def progress(done: int) -> None:
-        if done // 20_000 > (done - BATCH) // 20_000:
-            print(f"{done:,} commands, no difference", file=sys.stderr, flush=True)
+    def compare(pair: Pair) -> None:
+        words = options.source == "words"
+        run = Run(pair, options.seed, words, options.second, options.tracking)
+        if options.go_on:
+            run.report = report
+        try:
+            run.run(options.commands, say_progress("commands", 20_000))
+        except WireError as error:
+            lines = [f"seed {options.seed}: {error}; the last commands:", *history(run)]
+            raise Difference("\n".join(lines)) from error
+        print(f"{run.done:,} commands, {run.messages:,} messages")
 
-    try:
-        with both_servers(options.interpreted) as servers:
-            pair = Pair(*servers, protocol=3)
-            run = Run(
-                pair, options.seed, options.source == "words", options.second, options.tracking
-            )
-            if options.go_on:
-                run.report = report
-            run.run(options.commands, progress)
-            print(f"{run.done:,} commands, {run.messages:,} messages")
-            pair.close()
-    except Difference as difference:
-        print(difference)
-        return 1
-    except WireError as error:
-        print("\n".join([f"seed {options.seed}: {error}; the last commands:", *history(run)]))
-        return 1
-    print("\n".join([*counting.table(), counting.summary()]))
-    return 1 if kinds else 0
+    return long_run(options, compare) or (1 if kinds else 0)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ the counts compared after each request.
 
 from __future__ import annotations
 
-import argparse
 import random
 import re
 import sys
@@ -23,7 +22,7 @@ from typing import Final
 from . import counting, normalise
 from .client import Reply, Wire, encode_request
 from .harness import Difference, Pair, quoted
-from .servers import both_servers
+from .long_run import long_run, long_run_parser
 
 ROUND: Final = 48
 # What ends or blocks the connection, changes the server for all, or is ours alone.
@@ -364,33 +363,28 @@ def make_round(words: Words, size: int = ROUND) -> list[list[bytes]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: run rounds, print each kind of difference once, then the counts."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--commands", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--protocol", type=int, choices=(2, 3), default=2)
+    parser = long_run_parser(__doc__, "commands", 100_000)
     parser.add_argument("--names", default="", help="of these commands only, separated by commas")
-    parser.add_argument("--interpreted", action="store_true", help="kvnode from the source tree")
     options = parser.parse_args(arguments)
     stories: Counter[str] = Counter()
-    with both_servers(options.interpreted) as servers:
-        pair = Pair(*servers, protocol=options.protocol)
+
+    def report(story: str) -> None:
+        kind = re.sub(r'"[^"]*"|\d+', "0", story).split("\n", 1)
+        name = story.split(" ", 1)[0]
+        stories[f"{name} {kind[-1]}"] += 1
+        if stories[f"{name} {kind[-1]}"] == 1:
+            print(story, "\n", flush=True)
+
+    def compare(pair: Pair) -> None:
         known = option_words(pair.control.ours)
         chosen = {name.encode().upper() for name in options.names.split(",") if name}
         words = Words(options.seed, {k: v for k, v in known.items() if not chosen or k in chosen})
         rounds = Round(pair)
-
-        def report(story: str) -> None:
-            kind = re.sub(r'"[^"]*"|\d+', "0", story).split("\n", 1)
-            name = story.split(" ", 1)[0]
-            stories[f"{name} {kind[-1]}"] += 1
-            if stories[f"{name} {kind[-1]}"] == 1:
-                print(story, "\n", flush=True)
-
         rounds.report = report
         for _ in range(options.commands // ROUND):
             rounds.run(draw_settings(words), make_round(words))
-    print("\n".join([*counting.table(), counting.summary()]))
-    return 1 if stories else 0
+
+    return long_run(options, compare) or (1 if stories else 0)
 
 
 if __name__ == "__main__":

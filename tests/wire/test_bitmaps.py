@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from .harness import Pair
+from .harness import CHANGES, Pair
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 ODD_NUMBERS = ["", "-", "+1", " 1", "1 ", "1.0", "007", "abc", "1e3", str(INT_MAX + 1), "9" * 30]
@@ -386,15 +386,9 @@ def test_only_real_changes_are_counted(pair: Pair) -> None:
         *("BITFIELD k OVERFLOW FAIL SET u8 0 256", "BITFIELD x OVERFLOW FAIL SET u8 0 256"),
         *("BITOP AND d k k", "BITOP AND d missing", "BITOP AND d missing", "BITCOUNT k"),
     ):
+        before = pair.figures(CHANGES)
         pair.same(*line.split())
-        ours, theirs = pair.both("INFO", "persistence")
-        counts = [
-            row
-            for reply in (ours, theirs)
-            for row in reply.text().decode().split("\r\n")
-            if row.startswith("rdb_changes_since_last_save")
-        ]
-        assert counts[0] == counts[1], line
+        pair.same_growth(CHANGES, before)
 
 
 def test_a_reply_keeps_the_bytes_that_were_there(pair: Pair) -> None:

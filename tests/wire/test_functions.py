@@ -466,13 +466,21 @@ def test_functions_run_inside_transactions(pair: Pair) -> None:
     """)
 
 
+def until_busy(pair: Pair) -> None:
+    """Wait until both servers answer that a script is busy."""
+    channel = pair.client()
+    for wire in (channel.ours, channel.theirs):
+        while wire.call("PING").kind != "error":
+            time.sleep(0.02)
+
+
 def test_a_function_that_runs_for_long_is_shown_and_killed(pair: Pair) -> None:
     pair.config("busy-reply-threshold", 50)
     pair.same("FUNCTION", "LOAD", one("loop", "while true do end"))
     channel = pair.client("Loop")
     channel.ours.send("FCALL", "loop", "1", "k", "a")
     channel.theirs.send("FCALL", "loop", "1", "k", "a")
-    time.sleep(0.5)
+    until_busy(pair)
     pair.same("PING")
     pair.same("SCRIPT", "KILL")
     ours, theirs = pair.both("FUNCTION", "STATS")
@@ -494,7 +502,7 @@ def test_while_a_script_runs_functions_are_out_of_reach(pair: Pair) -> None:
     channel = pair.client("Loop")
     channel.ours.send("EVAL", "while true do end", "0")
     channel.theirs.send("EVAL", "while true do end", "0")
-    time.sleep(0.5)
+    until_busy(pair)
     pair.same("FUNCTION", "STATS")
     pair.same("FUNCTION", "KILL")
     pair.same("FUNCTION", "LIST")
