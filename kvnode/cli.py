@@ -3,12 +3,12 @@
 import errno
 import os
 import sys
-from typing import TextIO
+from io import FileIO
 
 from kvnode import __version__
 from kvnode.config import Config, ConfigError
 from kvnode.config.reading import Statement, from_arguments, load
-from kvnode.logs import Log
+from kvnode.logs import Log, RawStream
 from kvprotocol import requests
 
 USAGE_ERROR = 2
@@ -118,11 +118,11 @@ def _enter_folder(config: Config) -> None:
         raise ConfigError(error.strerror or str(error)) from None
 
 
-def _log_stream(path: str) -> TextIO:
+def _log_stream(path: str) -> RawStream:
     if not path:
-        return sys.stderr
+        return FileIO(2, "a", closefd=False)
     try:
-        return open(path, "a", encoding="utf-8", errors="backslashreplace")
+        return FileIO(path, "a")
     except OSError as error:
         reason = (error.strerror or "unwritable").lower()
         raise ConfigError(f"logfile {path}: cannot open the file: {reason}") from None

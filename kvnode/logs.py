@@ -5,15 +5,22 @@ object, while the node has one stream, four levels and one format.
 """
 
 import time
-from typing import Final, TextIO
+from typing import Final, Protocol
 
 LEVELS: Final = ("debug", "verbose", "notice", "warning")
 
 
-class Log:
-    """Writes events of at least a level to a text stream."""
+class RawStream(Protocol):
+    """A stream without a buffer: what could not be written must not wait for the process's end."""
 
-    def __init__(self, level: str, stream: TextIO) -> None:
+    def write(self, data: bytes, /) -> int | None:
+        """Write some of the bytes."""
+
+
+class Log:
+    """Writes events of at least a level to a stream."""
+
+    def __init__(self, level: str, stream: RawStream) -> None:
         self._stream = stream
         self.set_level(level)
 
@@ -52,9 +59,9 @@ class Log:
         day = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
         parts = [f"{day}.{milliseconds % 1000:03d}Z level={level} event={event}"]
         parts.extend(f"{name}={_shown(value)}" for name, value in fields.items())
+        line = " ".join(parts) + "\n"
         try:
-            self._stream.write(" ".join(parts) + "\n")
-            self._stream.flush()
+            self._stream.write(line.encode("utf-8", "backslashreplace"))
         except (OSError, ValueError):
             # A full disk or a reader that is gone costs the line, never the node: who logs is the
             # timer, a signal, a bug.

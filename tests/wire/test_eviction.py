@@ -259,7 +259,7 @@ def test_settings_of_eviction_are_checked_as_redis_checks_them(pair: Pair) -> No
 def test_as_many_requests_hit_as_on_a_redis_with_as_many_keys(
     servers: tuple[Server, Server], policy: str
 ) -> None:
-    trace = zipf_trace(20_000, 60_000, 1)
-    ours, theirs = (hit_ratio(server.port, policy, 2000, trace) for server in servers)
+    trace = zipf_trace(100_000, 200_000, 1)
+    ours, theirs = (hit_ratio(server.port, policy, 10_000, trace) for server in servers)
     assert ours[1] == pytest.approx(theirs[1], rel=0.02), "not as many keys"
     assert ours[0] > theirs[0] - 0.015
