@@ -91,9 +91,11 @@ def test_a_redlock_needs_most_of_three_servers(node: Server) -> None:
             stack.enter_context(redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0)))
             for server in (node, *others)
         }
-        lock = Redlock(key="shared", masters=masters, auto_release_time=5)
-        rival = Redlock(key="shared", masters=masters, auto_release_time=5)
+        lock = Redlock(key="shared", masters=masters, auto_release_time=60)
+        rival = Redlock(key="shared", masters=masters, auto_release_time=60)
         assert lock.acquire()
+        # It returns once it has two; the third must not go to the rival.
+        wait_until(lambda: all(master.exists("redlock:shared") for master in masters))
         assert not rival.acquire(blocking=False)
         others[0].stop()
         lock.extend()
