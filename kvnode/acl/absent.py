@@ -9,13 +9,10 @@ from typing import Final
 ABSENT: Final = {
     b"bgrewriteaof": "admin slow dangerous",
     b"bgsave": "admin slow dangerous",
-    b"dump": "keyspace read slow",
     b"failover": "admin slow dangerous",
     b"migrate": "keyspace write slow dangerous",
     b"psync": "admin slow dangerous",
     b"replconf": "admin slow dangerous",
-    b"restore": "keyspace write slow dangerous",
-    b"restore-asking": "keyspace write slow dangerous",
     b"save": "admin slow dangerous",
     b"sync": "admin slow dangerous",
 }

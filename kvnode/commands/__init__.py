@@ -12,6 +12,7 @@ from kvnode.commands import (  # noqa: F401  # imported for their cards
     configuration,
     connection,
     debug,
+    dumping,
     expiring,
     functions,
     geo,

@@ -47,19 +47,18 @@ class Hash:
         raise WrongType()
 
     @staticmethod
-    def from_listpack(payload: bytes, encodings: Encodings) -> "Hash":
-        """Return a hash of a foreign listpack of fields and values. Raises ValueError."""
-        body = listpack.adopt(_TAG, payload)
-        flat = listpack.entries(body, _BASE)
+    def build(flat: list[bytes], encodings: Encodings) -> "Hash":
+        """Return a hash of fields and values in turn. ValueError: a field stands twice. O(n)."""
         if len(flat) % 2 or len(set(flat[::2])) * 2 != len(flat):
-            raise ValueError("listpack that is no hash")
-        handle = Hash(body, encodings)
-        for element in flat:
-            if len(element) > encodings.hash_max_listpack_value:
-                handle._to_table(body)
-                return handle
-        handle._keep_within_limits(body)
-        return handle
+            raise ValueError("a field that stands twice, or without a value")
+        longest: i64 = encodings.hash_max_listpack_value
+        fits = len(flat) >> 1 <= encodings.hash_max_listpack_entries
+        if fits:
+            for element in flat:
+                if len(element) > longest:
+                    fits = False
+                    break
+        return Hash(listpack.build(_TAG, flat) if fits else _table_of(flat), encodings)
 
     def count(self) -> i64:
         """Return the number of fields. O(1)."""
@@ -132,10 +131,7 @@ class Hash:
 
     def _to_table(self, body: bytes) -> HashTable:
         """Turn a packed hash into a table. O(n)."""
-        table = HashTable()
-        flat = listpack.entries(body, _BASE)
-        for i in range(0, len(flat), 2):
-            table.put(flat[i], flat[i + 1])
+        table = _table_of(listpack.entries(body, _BASE))
         self.body = table
         return table
 
@@ -221,6 +217,13 @@ class Hash:
         assert len(flat) % 2 == 0, "a field without a value"
         assert len(set(flat[::2])) * 2 == len(flat), "a field stands twice"
         assert body == listpack.build(_TAG, flat), "an entry is not in its shortest encoding"
+
+
+def _table_of(flat: list[bytes]) -> HashTable:
+    table = HashTable()
+    for i in range(0, len(flat), 2):
+        table.put(flat[i], flat[i + 1])
+    return table
 
 
 def _pairs(table: HashTable, start: i64, end: i64) -> list[bytes]:

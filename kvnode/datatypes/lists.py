@@ -23,6 +23,7 @@ from kvnode.structures.bulk_strings import (
     cut,
     decode,
     element_at,
+    encode,
     encode_element,
     matches,
     skip,
@@ -64,6 +65,18 @@ class List:
         elif stored is None:
             return List(_EMPTY)
         raise WrongType()
+
+    @staticmethod
+    def build(elements: list[bytes]) -> List:
+        """Return a list of elements. O(n)."""
+        if len(elements) <= PACKED_ELEMENTS:
+            wire = encode(elements)
+            if len(wire) + _BASE <= PACKED_BYTES:
+                return List(_HEADS[len(elements)] + wire)
+        nodes = ListNodes()
+        for element in elements:
+            nodes.push_right(element)
+        return List(nodes)
 
     def encoding(self) -> bytes:
         """Return what OBJECT ENCODING says."""

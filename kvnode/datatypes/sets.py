@@ -52,12 +52,30 @@ class Set:
         raise WrongType()
 
     @staticmethod
-    def from_intset(payload: bytes, encodings: Encodings) -> "Set":
-        """Return a set of a foreign intset. Raises ValueError."""
-        intset.validate(payload, 0)
-        handle = Set(_TAG_INTSET + payload, encodings)
-        if intset.count(payload, 0) > handle._intset_entries_max():
-            handle._to_strings()
+    def build(members: list[bytes], encodings: Encodings) -> "Set":
+        """Return a set of members in any order. ValueError: one stands twice. O(n log n)."""
+        if len(set(members)) != len(members):
+            raise ValueError("a member that stands twice")
+        handle = Set(_EMPTY, encodings)
+        if len(members) <= handle._intset_entries_max():
+            integers: list[int] = []
+            for member in members:
+                is_integer, value = listpack.canonical_integer(member)
+                if not is_integer:
+                    break
+                integers.append(value)
+            if len(integers) == len(members):
+                handle.body = intset.build(_TAG_INTSET, integers)
+                return handle
+        longest: i64 = encodings.set_max_listpack_value
+        if len(members) <= encodings.set_max_listpack_entries:
+            for member in members:
+                if len(member) > longest:
+                    break
+            else:
+                handle.body = listpack.build(_TAG_SET, members)
+                return handle
+        handle._to_table(members)
         return handle
 
     def count(self) -> i64:

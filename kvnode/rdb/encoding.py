@@ -9,11 +9,27 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from librt.strings import (
+    BytesWriter,
+    read_f64_le,
+    read_i16_le,
+    read_i32_be,
+    read_i32_le,
+    read_i64_be,
+    read_i64_le,
+    write_i32_be,
+    write_i64_be,
+)
+from mypy_extensions import i32, i64, mypyc_attr
+
+from kvnode.rdb.crc64 import crc64
 from kvnode.rdb.lzf import DamagedError, compress, decompress
-from kvprotocol.numbers import parse_int
+from kvnode.structures.listpack import canonical_integer
 
-RDB_VERSION: Final = 10  # of Redis 7.0
+RDB_VERSION: Final = 10  # of Redis 7.0, which is what is written
+RDB_VERSION_MAX: Final = 11  # of Redis 7.2, the newest that is read
 
+_FORM_14: Final = 0x40
 _FORM_32: Final = 0x80
 _FORM_64: Final = 0x81
 _INTEGER_8: Final = 0xC0
@@ -23,85 +39,136 @@ _COMPRESSED: Final = 0xC3
 _INTEGER_DIGITS_MAX: Final = 11
 _COMPRESSED_FROM: Final = 21  # bytes; shorter strings are never compressed
 _SIZE_MAX: Final = 512 * 1024 * 1024  # of a string that is read compressed
+_WINDOW_BYTES: Final = 1 << 18
 
 
-def encode_length(length: int) -> bytes:
-    """Return a length in its shortest form."""
-    if length < 1 << 6:
-        return length.to_bytes(1, "big")
-    if length < 1 << 14:
-        return (0x4000 | length).to_bytes(2, "big")
-    if length < 1 << 32:
-        return bytes((_FORM_32,)) + length.to_bytes(4, "big")
-    return bytes((_FORM_64,)) + length.to_bytes(8, "big")
+# --- writing --------------------------------------------------------------------------------------
 
 
-def encode_string(text: bytes, compresses: bool) -> bytes:
-    """Return a string in the form that Redis chooses; `compresses` is rdbcompression."""
-    if len(text) <= _INTEGER_DIGITS_MAX:
-        encoded = _encode_integer(text)
-        if encoded is not None:
-            return encoded
-    if compresses and len(text) >= _COMPRESSED_FROM:
+def write_length(out: BytesWriter, length: i64) -> None:
+    """Append a length in its shortest form; a negative one is read as unsigned."""
+    if 0 <= length < 1 << 6:
+        out.append(length)
+    elif 0 <= length < 1 << 14:
+        out.append(_FORM_14 | (length >> 8))
+        out.append(length & 255)
+    elif 0 <= length < 1 << 32:
+        out.append(_FORM_32)
+        write_i32_be(out, i32(length if length < 1 << 31 else length - (1 << 32)))
+    else:
+        out.append(_FORM_64)
+        write_i64_be(out, length)
+
+
+def write_string(out: BytesWriter, text: bytes, compresses: bool) -> None:
+    """Append a string in the form that Redis chooses; `compresses` is rdbcompression."""
+    size: i64 = len(text)
+    if size <= _INTEGER_DIGITS_MAX:
+        is_integer, value = canonical_integer(text)
+        if is_integer and write_small_integer(out, value):
+            return
+    elif compresses and size >= _COMPRESSED_FROM:
         packed = compress(text, len(text) - 4)
         if packed is not None:
-            sizes = encode_length(len(packed)) + encode_length(len(text))
-            return bytes((_COMPRESSED,)) + sizes + packed
-    return encode_length(len(text)) + text
+            out.append(_COMPRESSED)
+            write_length(out, len(packed))
+            write_length(out, size)
+            out.write(packed)
+            return
+    write_length(out, size)
+    out.write(text)
 
 
-def _encode_integer(text: bytes) -> bytes | None:
-    """Return a string that is a canonical 32-bit integer in that form, None for another."""
-    value = parse_int(text)
-    if value is None or b"%d" % value != text:
-        return None
+def write_small_integer(out: BytesWriter, value: i64) -> bool:
+    """Append a string that is an integer in its short form; return False if it has none."""
     if -(1 << 7) <= value < 1 << 7:
-        return bytes((_INTEGER_8,)) + int(value).to_bytes(1, "little", signed=True)
-    if -(1 << 15) <= value < 1 << 15:
-        return bytes((_INTEGER_16,)) + int(value).to_bytes(2, "little", signed=True)
-    if -(1 << 31) <= value < 1 << 31:
-        return bytes((_INTEGER_32,)) + int(value).to_bytes(4, "little", signed=True)
-    return None
+        out.append(_INTEGER_8)
+        out.append(value & 255)
+    elif -(1 << 15) <= value < 1 << 15:
+        out.append(_INTEGER_16)
+        out.append(value & 255)
+        out.append((value >> 8) & 255)
+    elif -(1 << 31) <= value < 1 << 31:
+        out.append(_INTEGER_32)
+        out.append(value & 255)
+        out.append((value >> 8) & 255)
+        out.append((value >> 16) & 255)
+        out.append((value >> 24) & 255)
+    else:
+        return False
+    return True
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Source:
+    """Where a reader gets more from: a file, a socket, a test."""
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes, none at the end."""
+        return b""
 
 
 @final
 class Reader:
-    """Reads serialised data from the front. DamagedError: it is none, or ends too early."""
+    """Reads serialised data from the front. DamagedError: it is none, or ends too early.
 
-    def __init__(self, data: bytes) -> None:
+    It holds a window of what comes from a source. `checksum` covers what was taken, up to the last
+    call of `sum_up`.
+    """
+
+    def __init__(self, data: bytes, source: Source | None = None) -> None:
         self._data = data
-        self.position = 0
+        self._source = source
+        self._at: i64 = 0
+        self._end: i64 = len(data)
+        self._before: i64 = 0  # bytes before the window
+        self._summed: i64 = 0  # where in the window the checksum stands
+        self.checksum = 0
 
-    def take(self, size: int) -> bytes:
+    @property
+    def position(self) -> int:
+        """The number of bytes that were taken."""
+        return int(self._before + self._at)
+
+    def sum_up(self) -> int:
+        """Return the CRC-64 of all that was taken."""
+        if self._summed < self._at:
+            self.checksum = crc64(self._data[self._summed : self._at], self.checksum)
+            self._summed = self._at
+        return self.checksum
+
+    def take(self, size: i64) -> bytes:
         """Return the next `size` bytes."""
-        behind = self.position + size
-        if behind > len(self._data):
-            raise DamagedError("the data ends too early")
-        taken = self._data[self.position : behind]
-        self.position = behind
-        return taken
+        self._require(size)
+        begin = self._at
+        self._at = begin + size
+        return self._data[begin : self._at]
 
-    def byte(self) -> int:
+    def byte(self) -> i64:
         """Return the next byte as a number."""
-        return self.take(1)[0]
+        if self._at >= self._end:
+            self._fill(1)
+        value: i64 = self._data[self._at]
+        self._at += 1
+        return value
 
-    def length(self) -> int:
-        """Return a length."""
+    def length(self) -> i64:
+        """Return a length; one beyond 63 bits is negative."""
         form = self.byte()
         if form >= _INTEGER_8:
             raise DamagedError("a string stands for a length")
         return self._length(form)
 
-    def _length(self, form: int) -> int:
-        if form < 0x40:
-            return form
-        if form < _FORM_32:
-            return ((form & 0x3F) << 8) | self.byte()
-        if form == _FORM_32:
-            return int.from_bytes(self.take(4), "big")
-        if form == _FORM_64:
-            return int.from_bytes(self.take(8), "big")
-        raise DamagedError("no known form of a length")
+    def number_le(self) -> i64:
+        """Return a signed number of 8 bytes, little endian."""
+        return read_i64_le(self.take(8), 0)
+
+    def double_le(self) -> float:
+        """Return a floating-point number of 8 bytes, little endian."""
+        return read_f64_le(self.take(8), 0)
 
     def string(self) -> bytes:
         """Return a string, whatever its form."""
@@ -109,12 +176,79 @@ class Reader:
         if form < _INTEGER_8:
             return self.take(self._length(form))
         if form <= _INTEGER_32:
-            number = self.take(1 << (form - _INTEGER_8))
-            return b"%d" % int.from_bytes(number, "little", signed=True)
+            return b"%d" % self._integer(form)
+        return self._compressed(form)
+
+    def string_or_integer(self) -> bytes | int:
+        """Return a string, as an integer where it stands in the form of one."""
+        form = self.byte()
+        if form < _INTEGER_8:
+            return self.take(self._length(form))
+        if form <= _INTEGER_32:
+            return int(self._integer(form))
+        return self._compressed(form)
+
+    def is_at_end(self) -> bool:
+        """Return whether nothing more comes."""
+        if self._at < self._end:
+            return False
+        return not self._fill_some()
+
+    def _require(self, size: i64) -> None:
+        if size < 0 or size > self._end - self._at:
+            self._fill(size)
+
+    def _fill(self, size: i64) -> None:
+        """Get so many bytes into the window."""
+        if size < 0:
+            raise DamagedError("a length beyond 63 bits")
+        while self._end - self._at < size:
+            if not self._fill_some(size):
+                raise DamagedError("the data ends too early")
+
+    def _fill_some(self, size: i64 = 1) -> bool:
+        """Get more into the window; return whether there was more."""
+        source = self._source
+        if source is None:
+            return False
+        left = self._end - self._at
+        # What is missing of a huge string is read in parts: its length may be a lie.
+        wanted: i64 = min(max(size - left, _WINDOW_BYTES), max(left, 16 * _WINDOW_BYTES))
+        more = source.read(int(wanted))
+        if not more:
+            return False
+        self.sum_up()
+        self._before += self._at
+        self._data = self._data[self._at :] + more if left else more
+        self._end = len(self._data)
+        self._at = 0
+        self._summed = 0
+        return True
+
+    def _length(self, form: i64) -> i64:
+        if form < _FORM_14:
+            return form
+        if form < _FORM_32:
+            return ((form & 0x3F) << 8) | self.byte()
+        if form == _FORM_32:
+            return i64(read_i32_be(self.take(4), 0)) & 0xFFFFFFFF
+        if form == _FORM_64:
+            return read_i64_be(self.take(8), 0)
+        raise DamagedError("no known form of a length")
+
+    def _integer(self, form: i64) -> i64:
+        if form == _INTEGER_8:
+            number = self.byte()
+            return number - 256 if number >= 128 else number
+        if form == _INTEGER_16:
+            return i64(read_i16_le(self.take(2), 0))
+        return i64(read_i32_le(self.take(4), 0))
+
+    def _compressed(self, form: i64) -> bytes:
         if form != _COMPRESSED:
             raise DamagedError("no known form of a string")
         packed_size = self.length()
         size = self.length()
-        if size > _SIZE_MAX:
+        if size < 0 or size > _SIZE_MAX:
             raise DamagedError("a string too long")
-        return decompress(self.take(packed_size), size)
+        return decompress(self.take(packed_size), int(size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kvnode.rdb.crc64 import crc64
-from kvnode.rdb.encoding import RDB_VERSION
+from kvnode.rdb.encoding import RDB_VERSION, RDB_VERSION_MAX
 
 _FOOTER_BYTES: Final = 10
 
@@ -19,7 +19,7 @@ def seal(data: bytes) -> bytes:
 def sealed_size(payload: bytes) -> int:
     """Return the size of the data in a dump, -1 where its version or checksum is wrong."""
     size = len(payload) - _FOOTER_BYTES
-    if size < 0 or int.from_bytes(payload[size : size + 2], "little") > RDB_VERSION:
+    if size < 0 or int.from_bytes(payload[size : size + 2], "little") > RDB_VERSION_MAX:
         return -1
     checksum = int.from_bytes(payload[-8:], "little")
     if checksum != crc64(payload[:-8]):

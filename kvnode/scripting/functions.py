@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, final
 
+from librt.strings import BytesWriter
 from lupa.lua51 import lua_type
 from mypy_extensions import i64
 
-from kvnode.rdb.encoding import Reader, encode_string
+from kvnode.rdb.encoding import Reader, write_string
 from kvnode.rdb.lzf import DamagedError
 from kvnode.rdb.payload import seal, sealed_size
 from kvnode.scripting.api import Registrar
@@ -323,11 +324,11 @@ class FunctionLibraries:
 
     def dump(self, compresses: bool) -> bytes:
         """Return all libraries in Redis's serialised form."""
-        parts: list[bytes] = []
+        out = BytesWriter()
         for library in self._catalogue.libraries.values():
-            parts.append(bytes((_OPCODE_FUNCTION,)))
-            parts.append(encode_string(library.code, compresses))
-        return seal(b"".join(parts))
+            out.append(_OPCODE_FUNCTION)
+            write_string(out, library.code, compresses)
+        return seal(out.getvalue())
 
     def restore(self, payload: bytes, policy: int) -> None:
         """Load the libraries of a dump: beside those there are, instead of them, or over them."""

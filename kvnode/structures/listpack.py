@@ -6,8 +6,8 @@ once more in 7-bit groups so that it can be read from behind. All functions take
 the offset `base` at which the listpack begins in them, so the tag in front of a packed value
 never has to be cut off.
 
-The encoding of an element is determined by the element (the shortest one), and `adopt` makes
-foreign bytes keep to that. So a search compares lead bytes first, and the lead byte of a short
+The encoding of an element is determined by the element (the shortest one), and foreign bytes are
+taken apart and built anew. So a search compares lead bytes first, and the lead byte of a short
 string holds its length: a miss reads one byte per entry and creates no object.
 """
 
@@ -315,6 +315,12 @@ def get(data: bytes, offset: i64) -> bytes:
     return str(_integer_at(data, offset, lead)).encode()
 
 
+def is_integer(data: bytes, offset: i64) -> bool:
+    """Say whether the entry at `offset` is an integer."""
+    lead: i64 = data[offset]
+    return lead < 0x80 or 0xC0 <= lead < _STRING_12 or _INTEGER_16 <= lead <= _INTEGER_64
+
+
 def get_integer(data: bytes, offset: i64) -> i64:
     """Return the integer at `offset`, where it is known that one stands there."""
     lead: i64 = data[offset]
@@ -516,12 +522,3 @@ def validate(data: bytes, base: i64) -> None:
     known |= high << 8
     if known not in (total, COUNT_UNKNOWN):
         raise ValueError("listpack with a wrong element count")
-
-
-def adopt(prefix: bytes, payload: bytes) -> bytes:
-    """Return the prefix and behind it a foreign listpack, validated, in the shortest encodings.
-
-    Raises ValueError for corrupt bytes.
-    """
-    validate(payload, 0)
-    return build(prefix, entries(payload, 0))

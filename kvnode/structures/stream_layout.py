@@ -18,12 +18,15 @@ from kvnode.structures.bulk_strings import bulk_header
 from kvnode.structures.listpack import (
     COUNT_UNKNOWN,
     EMPTY,
+    END,
     HEADER_SIZE,
     encode_integer,
     get,
     get_integer,
+    is_integer,
     next_entry,
     previous_entry,
+    validate,
     write_element,
     write_integer,
 )
@@ -198,6 +201,61 @@ def with_counts(data: bytes, live: i64, deleted: i64, marked: list[int]) -> byte
         writer[at] = writer[at] | u8(DELETED)
     patch_header(writer, element_count(data))
     return writer.getvalue()
+
+
+def validate_node(data: bytes) -> None:
+    """Raise ValueError unless the bytes are a sound node with an entry that is not deleted."""
+    validate(data, 0)
+    at = _after_integers(data, HEADER_SIZE, 3)
+    live = live_count(data)
+    deleted = deleted_count(data)
+    n_master = get_integer(data, fields_offset(data))
+    if live < 1 or deleted < 0 or n_master < 0:
+        raise ValueError("a stream's node with wrong counts")
+    at = _after_integers(data, _after(data, at, n_master), 1)
+    marked: i64 = 0
+    entries = live + deleted
+    while entries > 0:
+        entries -= 1
+        begin = at
+        at = _after_integers(data, at, 3)
+        flags = get_integer(data, begin)
+        expected = n_master + 3
+        if flags & DELETED:
+            marked += 1
+        if flags & SAME_FIELDS:
+            at = _after(data, at, n_master)
+        else:
+            own = get_integer(data, at) if is_integer(data, at) else -1
+            at = _after(data, _after_integers(data, at, 1), 2 * own)
+            expected = 2 * own + 4
+        if get_integer(data, at) != expected:
+            raise ValueError("a stream's entry of a wrong size")
+        at = _after_integers(data, at, 1)
+    if data[at] != END or marked != deleted:
+        raise ValueError("a stream's node with wrong counts")
+
+
+def _after_integers(data: bytes, offset: i64, count: i64) -> i64:
+    """Return the offset behind so many integers. ValueError: they are none."""
+    while count > 0:
+        if data[offset] == END or not is_integer(data, offset):
+            raise ValueError("a stream's node without a number")
+        offset = next_entry(data, offset)
+        count -= 1
+    return offset
+
+
+def _after(data: bytes, offset: i64, count: i64) -> i64:
+    """Return the offset behind so many entries. ValueError: there are fewer."""
+    if count < 0:
+        raise ValueError("a stream's node with wrong counts")
+    while count > 0:
+        if data[offset] == END:
+            raise ValueError("a stream's node that ends early")
+        offset = next_entry(data, offset)
+        count -= 1
+    return offset
 
 
 def write_bulk(out: BytesWriter, data: bytes, offset: i64) -> i64:

@@ -40,6 +40,7 @@ from kvnode.structures.stream_layout import (
     master_fields,
     patch_header,
     skip_entry,
+    validate_node,
     with_counts,
     write_entry,
     write_master,
@@ -300,6 +301,21 @@ class StreamNodes(Container):
         del self.nodes[place]
         self.key_ms = _without(self.key_ms, place)
         self.key_seq = _without(self.key_seq, place)
+
+    def adopt_node(self, ms: i64, seq: i64, data: bytes) -> None:
+        """Put a foreign node behind all others. ValueError: it is damaged, or not behind them."""
+        validate_node(data)
+        if self.has_tail:
+            last_ms, last_seq = self.last_of(len(self.nodes))
+            if not is_before(last_ms, last_seq, ms, seq):
+                raise ValueError("a stream's nodes out of order")
+            self._seal()
+        self.nodes.append(data)
+        self.key_ms = append(self.key_ms, ms)
+        self.key_seq = append(self.key_seq, seq)
+        self._adopt_last()
+        self.length += self.tail_live
+        self.memory += node_cost(self.tail_bytes)
 
     def _adopt_last(self) -> None:
         """Make the last sealed node the open one again, as the tail is gone."""

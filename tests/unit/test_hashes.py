@@ -137,14 +137,16 @@ def test_a_scan_of_a_table_hands_out_all_pairs() -> None:
     assert seen == numbered(1000)
 
 
-def test_a_foreign_listpack_becomes_a_hash_within_the_limits() -> None:
+def test_a_hash_that_is_built_keeps_to_the_limits() -> None:
     pairs = [b"a", b"1", b"b", b"x" * 64]
-    payload = listpack.build(b"", pairs)
-    assert Hash.from_listpack(payload, Encodings()).body == listpack.build(b"\xf8", pairs)
+    assert Hash.build(pairs, Encodings()).body == listpack.build(b"\xf8", pairs)
     encodings = Encodings()
     encodings.hash_max_listpack_value = 63
-    long = Hash.from_listpack(payload, encodings)
+    long = Hash.build(pairs, encodings)
     assert isinstance(long.body, HashTable) and long.items() == pairs
+    encodings.hash_max_listpack_value = 64
+    encodings.hash_max_listpack_entries = 1
+    assert isinstance(Hash.build(pairs, encodings).body, HashTable)
     for broken in ([b"a"], [b"a", b"1", b"a", b"2"]):
         with pytest.raises(ValueError):
-            Hash.from_listpack(listpack.build(b"", broken), Encodings())
+            Hash.build(broken, Encodings())

@@ -5,11 +5,24 @@ from __future__ import annotations
 import random
 
 import pytest
+from librt.strings import BytesWriter
 
 from kvnode.rdb.crc64 import crc64
-from kvnode.rdb.encoding import Reader, encode_length, encode_string
+from kvnode.rdb.encoding import Reader, write_length, write_string
 from kvnode.rdb.lzf import DamagedError, compress, decompress
 from kvnode.rdb.payload import seal, sealed_size
+
+
+def encode_length(length: int) -> bytes:
+    out = BytesWriter()
+    write_length(out, length)
+    return out.getvalue()
+
+
+def encode_string(text: bytes, compresses: bool) -> bytes:
+    out = BytesWriter()
+    write_string(out, text, compresses)
+    return out.getvalue()
 
 
 def test_the_checksum_is_that_of_redis() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from kvnode.datatypes.encodings import Encodings
 from kvnode.datatypes.sets import Set
-from kvnode.structures import intset, listpack
+from kvnode.structures import listpack
 from kvnode.structures.index_table import HashTable, SetTable
 from kvprotocol.errors import WrongType
 
@@ -144,13 +144,26 @@ def test_a_scan_hands_out_all_members() -> None:
         assert sorted(seen) == sorted(members)
 
 
-def test_a_foreign_intset_is_kept_within_the_limits() -> None:
-    payload = intset.build(b"", [1, 2, 70000])
-    assert Set.from_intset(payload, Encodings()).body == b"\xfa" + payload
+def test_a_set_that_is_built_has_the_form_that_it_would_have_grown_into() -> None:
     encodings = Encodings()
-    encodings.set_max_intset_entries = 2
-    value = Set.from_intset(payload, encodings)
-    assert value.encoding() == b"hashtable"
-    assert value.members() == [b"1", b"2", b"70000"]
+    encodings.set_max_intset_entries = 4
+    encodings.set_max_listpack_entries = 6
+    encodings.set_max_listpack_value = 8
+    for members in (
+        [b"2", b"1", b"70000"],
+        [b"5", b"4", b"3", b"2", b"1"],
+        [b"%d" % n for n in range(7)],
+        [b"a", b"1"],
+        [b"01"],
+        [b"a" * 9],
+        [b"a%d" % n for n in range(7)],
+    ):
+        built = Set.build(members, encodings)
+        built.check()
+        grown = Set.open(None, encodings)
+        for member in members:
+            grown.add(member)
+        assert type(built.body) is type(grown.body)
+        assert sorted(built.members()) == sorted(grown.members()) == sorted(members)
     with pytest.raises(ValueError):
-        Set.from_intset(payload[:-1], Encodings())
+        Set.build([b"a", b"a"], encodings)

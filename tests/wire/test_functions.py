@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
+from librt.strings import BytesWriter
 
-from kvnode.rdb.encoding import encode_string
+from kvnode.rdb.encoding import write_string
 from kvnode.rdb.payload import seal
 
 from .client import Reply
@@ -353,7 +354,10 @@ def test_restoring_never_takes_a_name_from_another_library(pair: Pair) -> None:
 
 def library_data(code: str) -> bytes:
     """One library as it stands in a dump."""
-    return b"\xf5" + encode_string(code.encode(), True)
+    out = BytesWriter()
+    out.append(0xF5)
+    write_string(out, code.encode(), True)
+    return out.getvalue()
 
 
 OLD_CODE = b"\x34redis.register_function('f',function() return 1 end)"
