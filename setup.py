@@ -30,7 +30,13 @@ ROOTS = (".", "protocol", "cluster", "client")
 `protocol/kvprotocol/slots.py` would be compiled as `protocol.kvprotocol.slots`."""
 
 DATA_FOLDERS = ("protocol/kvprotocol", "kvnode/structures", "kvnode/datatypes", "kvnode/rdb")
-ENGINE_FOLDERS = ("kvnode", "kvnode/acl", "kvnode/commands", "kvnode/scripting")
+ENGINE_FOLDERS = (
+    "kvnode",
+    "kvnode/acl",
+    "kvnode/commands",
+    "kvnode/durability",
+    "kvnode/scripting",
+)
 INTERPRETED = {
     "kvnode/server.py",
     "kvnode/listeners.py",
@@ -38,6 +44,8 @@ INTERPRETED = {
     "kvnode/cli.py",
     "kvnode/metrics.py",
     "kvnode/metrics_http.py",
+    "kvnode/durability/check.py",
+    "kvnode/durability/lock.py",
     "protocol/kvprotocol/facts.py",
 }
 

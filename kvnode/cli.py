@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         return _serve(arguments)
     if arguments[0] == "serve" and arguments[1:2] not in (["--help"], ["-h"]):
         return _serve(arguments[1:])
-    return _print_completion(arguments)
+    return _run_other(arguments)
 
 
 def version() -> str:
@@ -159,8 +159,8 @@ def _listening_sockets(port: int) -> set[str]:
     return sockets
 
 
-def _print_completion(arguments: list[str]) -> int:
-    """Run `completion`, the only other command; exits for --help, --version and wrong usage."""
+def _run_other(arguments: list[str]) -> int:
+    """Run any command but `serve`; exits for --help, --version and wrong usage."""
     # Imported here: starting a node needs neither, and they are a fifth of its start.
     import argparse
 
@@ -189,5 +189,13 @@ def _print_completion(arguments: list[str]) -> int:
     serve.add_argument("--NAME", metavar="VALUE", help="any other directive")
     completion = commands.add_parser("completion", help="print a shell completion script")
     completion.add_argument("shell", choices=SHELLS)
-    print(script(parser.parse_args(arguments).shell), end="")
+    check = commands.add_parser("check-rdb", help="check an RDB file and say what is in it")
+    check.add_argument("file", metavar="FILE")
+    options = parser.parse_args(arguments)
+    if arguments[0] == "check-rdb":
+        # Imported here, since it takes most of the engine with it.
+        from kvnode.durability.check import check_rdb
+
+        return check_rdb(options.file)
+    print(script(options.shell), end="")
     return 0

@@ -17,10 +17,20 @@ NO_LIMIT: Final = 1 << 62
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class BeforeChange:
-    """A snapshot's seam: it is told of each value before it changes for the first time."""
+    """A snapshot's seam: it is told of each change before it happens."""
 
     def before_change(self, keyspace: Keyspace, key: bytes, stored: object) -> None:
         """Keep what is needed of `stored`: a reference to bytes, a copy of a container."""
+
+    def before_add(self, keyspace: Keyspace, key: bytes) -> None:
+        """Note that a key was not there."""
+
+    def take_over(self, keyspace: Keyspace) -> bool:
+        """Keep the dicts of a database that is emptied; return False if they are not needed."""
+        return False
+
+    def before_swap(self, first: int, second: int) -> None:
+        """Follow two databases that are about to be exchanged."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -87,6 +97,8 @@ class Dataset:
         """Exchange the contents of two databases."""
         a = self.databases[first]
         b = self.databases[second]
+        if self.snapshot is not None and first != second:
+            self.snapshot.before_swap(a.index, b.index)
         a.forget_opened()
         b.forget_opened()
         a.groups, b.groups = b.groups, a.groups

@@ -56,6 +56,7 @@ MEMORY_LIMITED: Final = 1 << 3  # more memory is in use than maxmemory
 IS_LOADING: Final = 1 << 4
 IS_BUSY: Final = 1 << 5  # a script runs for longer than busy-reply-threshold
 TRACKS_TOO_MANY: Final = 1 << 6  # the table of tracked keys is over its limit
+DISK_FAILS: Final = 1 << 7  # what is written cannot be made to last
 
 _ALLOWED_IN_SUBSCRIBER_MODE: Final = frozenset(
     (
@@ -328,6 +329,11 @@ class Dispatcher:
             self.ctx.enter(session, session.keyspace)  # who waited for an evicted key was asked
             if not has_room and flags & DENYOOM:
                 return errors.OUT_OF_MEMORY
+        if self.gate & DISK_FAILS:
+            if command.full_name == b"exec" and transaction is not None:
+                flags |= transaction.flags & WRITE
+            if flags & WRITE or command.full_name == b"ping":
+                return self.node.disk_error()
         if gate & SUBSCRIBER and command.full_name not in _ALLOWED_IN_SUBSCRIBER_MODE:
             return (
                 f"ERR Can't execute '{command.full_name.decode()}': only (P|S)SUBSCRIBE / "

@@ -22,6 +22,7 @@ from kvnode.memory import ACCESS_BYTES, DEADLINE_BYTES, ENTRY_BYTES, resident_by
 from kvnode.stats import percentile_us
 
 if TYPE_CHECKING:
+    from kvnode.durability.loader import Loader
     from kvnode.node import Node
 
 REDIS_VERSION: Final = "7.0.15"  # whose behaviour the node has; clients branch on it
@@ -217,25 +218,29 @@ def _memory(node: Node, now: float) -> list[str]:
 
 
 def _persistence(node: Node, now: float) -> list[str]:
+    saver = node.saver
+    loader = node.loader
+    is_saving = saver.is_saving()
+    share = 100.0 * float(saver.keys_done) / max(int(saver.keys_total), 1) if is_saving else 0.0
     return [
-        "loading:0",
+        f"loading:{int(node.is_loading())}",
         "async_loading:0",
         "current_cow_peak:0",
         "current_cow_size:0",
         "current_cow_size_age:0",
-        "current_fork_perc:0.00",
-        "current_save_keys_processed:0",
-        "current_save_keys_total:0",
+        f"current_fork_perc:{share:.2f}",
+        f"current_save_keys_processed:{saver.keys_done if is_saving else 0}",
+        f"current_save_keys_total:{saver.keys_total if is_saving else 0}",
         f"rdb_changes_since_last_save:{node.dataset.dirty}",
-        "rdb_bgsave_in_progress:0",
-        f"rdb_last_save_time:{node.last_save}",
-        "rdb_last_bgsave_status:ok",
-        "rdb_last_bgsave_time_sec:-1",
-        "rdb_current_bgsave_time_sec:-1",
-        "rdb_saves:0",
+        f"rdb_bgsave_in_progress:{int(is_saving)}",
+        f"rdb_last_save_time:{saver.last_save}",
+        f"rdb_last_bgsave_status:{'ok' if saver.last_is_ok else 'err'}",
+        f"rdb_last_bgsave_time_sec:{saver.last_seconds}",
+        f"rdb_current_bgsave_time_sec:{int(now - saver.begin_seconds) if is_saving else -1}",
+        f"rdb_saves:{saver.saves}",
         "rdb_last_cow_size:0",
-        "rdb_last_load_keys_expired:0",
-        "rdb_last_load_keys_loaded:0",
+        f"rdb_last_load_keys_expired:{loader.expired if loader else 0}",
+        f"rdb_last_load_keys_loaded:{loader.keys if loader else 0}",
         "aof_enabled:0",
         "aof_rewrite_in_progress:0",
         "aof_rewrite_scheduled:0",
@@ -248,6 +253,21 @@ def _persistence(node: Node, now: float) -> list[str]:
         "aof_last_cow_size:0",
         "module_fork_in_progress:0",
         "module_fork_last_cow_size:0",
+        *(_loading(loader, now) if loader is not None and node.is_loading() else []),
+    ]
+
+
+def _loading(loader: Loader, now: float) -> list[str]:
+    position = loader.position
+    seconds = now - loader.begin_seconds
+    left = int(seconds * (loader.size - position) / position) if position else 1
+    return [
+        f"loading_start_time:{int(loader.begin_seconds)}",
+        f"loading_total_bytes:{loader.size}",
+        f"loading_rdb_used_mem:{loader.used_memory}",
+        f"loading_loaded_bytes:{position}",
+        f"loading_loaded_perc:{100.0 * position / max(loader.size, 1):.2f}",
+        f"loading_eta_seconds:{left}",
     ]
 
 

@@ -33,7 +33,7 @@ from kvnode.structures.container import Container
 from kvprotocol.slots import SLOT_COUNT, key_slot
 
 if TYPE_CHECKING:
-    from kvnode.dataset import BeforeChange, Dataset
+    from kvnode.dataset import Dataset
 
 NEVER: Final = -1
 GROUP_SHIFT: Final = 4  # 16 slots to a dict
@@ -124,9 +124,8 @@ class Keyspace:
     def put(self, key: bytes, stored: object) -> None:
         """Set the key, whatever it held; its deadline is dropped."""
         self._opened = None
-        if self.ageing and not self._has_aged(key, True) and self.expiring:
-            if self.expiry.drop(key):
-                self._deadline_dropped()
+        if self.ageing:
+            self._has_aged(key, True)
         group = key_slot(key) >> GROUP_SHIFT
         keys = self.groups[group]
         old = keys.get(key)
@@ -136,6 +135,8 @@ class Keyspace:
                 keys = {}
                 self.groups[group] = keys
             self.count += 1
+            if self.dataset.snapshot is not None:
+                self.dataset.snapshot.before_add(self, key)
             if self.dataset.tells_new:
                 self.dataset.tell_sight(self.index, key, b"new")
             size += key_size(key)
@@ -145,6 +146,8 @@ class Keyspace:
             snapshot = self.dataset.snapshot
             if snapshot is not None:
                 snapshot.before_change(self, key, old)
+            if self.expiring and self.expiry.drop(key):
+                self._deadline_dropped()
             size -= accounted_size(old)
             self._opened_value = None  # it may be `old`
             if self.dataset.lazyfree_lazy_server_del:
@@ -173,6 +176,8 @@ class Keyspace:
                 keys = {}
                 self.groups[group] = keys
             self.count += 1
+            if self.dataset.snapshot is not None:
+                self.dataset.snapshot.before_add(self, key)
             if self.dataset.tells_new:
                 self.dataset.tell_sight(self.index, key, b"new")
             keys[key] = stored
@@ -256,6 +261,8 @@ class Keyspace:
 
     def expire_at(self, key: bytes, deadline_ms: i64) -> None:
         """Give a key that is there a deadline."""
+        if self.dataset.snapshot is not None:
+            self._keep(key)
         before = self.expiry.count()
         self.expiry.put(key, deadline_ms)
         if self.expiry.count() != before:
@@ -266,10 +273,18 @@ class Keyspace:
 
     def persist(self, key: bytes) -> bool:
         """Drop the key's deadline; return whether it had one."""
+        if self.dataset.snapshot is not None:
+            self._keep(key)
         if not self.expiring or not self.expiry.drop(key):
             return False
         self._deadline_dropped()
         return True
+
+    def _keep(self, key: bytes) -> None:
+        """Have the snapshot keep a key whose deadline is about to change."""
+        stored = self.groups[key_slot(key) >> GROUP_SHIFT].get(key)
+        if stored is not None and self.dataset.snapshot is not None:
+            self.dataset.snapshot.before_change(self, key, stored)
 
     def clear(self, lazily: bool) -> i64:
         """Drop all keys; return how many there were."""
@@ -277,11 +292,10 @@ class Keyspace:
         self._opened_value = None
         count = self.count
         dataset = self.dataset
-        if dataset.snapshot is not None:
-            self._save_all(dataset.snapshot)
+        is_taken = dataset.snapshot is not None and dataset.snapshot.take_over(self)
         if dataset.listening:
             dataset.heard.append((self.index, b"", b"flushdb"))
-        if lazily:
+        if lazily and not is_taken:
             dataset.freeing.groups(self.groups)
             dataset.freeing.value(self.expiry)
             if self.access is not None:
@@ -419,11 +433,6 @@ class Keyspace:
             dataset.tell(self.index, key, b"expired")
         dataset.release(stored, dataset.lazyfree_lazy_expire)
         return True
-
-    def _save_all(self, snapshot: BeforeChange) -> None:
-        for keys in self.groups:
-            for key, stored in keys.items():
-                snapshot.before_change(self, key, stored)
 
     def check(self) -> None:
         """Assert counts, slots, deadlines and the accounted size."""

@@ -24,7 +24,10 @@ from kvnode.config.settings import NOTIFY_KEY_MISS, NOTIFY_NEW
 from kvnode.context import Clock, Context
 from kvnode.dataset import Dataset
 from kvnode.datatypes.encodings import Encodings
-from kvnode.dispatch import IS_LOADING, MONITORED, TRACKS_TOO_MANY, Dispatcher
+from kvnode.dispatch import DISK_FAILS, IS_LOADING, MONITORED, TRACKS_TOO_MANY, Dispatcher
+from kvnode.durability.loader import Loader
+from kvnode.durability.saver import TICK_SECONDS as SAVING_TICK_SECONDS
+from kvnode.durability.saver import Saver
 from kvnode.eviction import BUSY_TICK_SECONDS, Eviction
 from kvnode.identity import random_id
 from kvnode.journal import Journal
@@ -97,7 +100,8 @@ class Node:
         self.peak_memory: i64 = 0
         self.base_memory: i64 = 0
         self.unreturned: i64 = 0  # memory that the process keeps though nothing is in it
-        self.last_save = int(self.started)
+        self.saver = Saver(self)
+        self.loader: Loader | None = None
         self._next_session = 1
         self._next_idle_check = 0.0
         self._next_measured: i64 = 0
@@ -130,6 +134,7 @@ class Node:
         self.tracking.note_limit()
         self.eviction.apply_settings()
         self.scripting.apply_settings()
+        self.note_disk_state()
         for session in self.sessions.values():
             session.parser.bulk_bytes_max = settings.proto_max_bulk_len
 
@@ -198,8 +203,11 @@ class Node:
         self._measure_tables()
         self.client_memory.tick()
         self._sample(now)
+        is_saving = self.saver.tick(now)
         if self.eviction.tick():
             return BUSY_TICK_SECONDS
+        if is_saving:
+            return SAVING_TICK_SECONDS
         if not freeing.is_idle():
             return _BUSY_TICK_SECONDS
         return self.seconds_to_next_tick(now)
@@ -296,6 +304,29 @@ class Node:
         for database in self.dataset.databases:
             if database.count > 0:
                 _measure(database, first, end)
+
+    def start_loading(self, name: str) -> Loader:
+        """Begin to load an RDB file; commands on data wait until it is done. FileError."""
+        self.loader = Loader(self, self.saver.disk, name)
+        self.dispatcher.gate |= IS_LOADING
+        return self.loader
+
+    def end_loading(self) -> None:
+        """Serve all commands again."""
+        self.dispatcher.gate &= ~IS_LOADING
+
+    def note_disk_state(self) -> None:
+        """Refuse writes while what is written cannot be made to last, if that is wanted."""
+        if self.disk_error():
+            self.dispatcher.gate |= DISK_FAILS
+        else:
+            self.dispatcher.gate &= ~DISK_FAILS
+
+    def disk_error(self) -> str:
+        """Return why writes are refused, an empty text where they are not."""
+        config = self.config
+        is_wanted = config.flag("stop-writes-on-bgsave-error") and bool(config.save_points())
+        return "" if self.saver.last_is_ok or not is_wanted else errors.SAVE_FAILED
 
     def is_loading(self) -> bool:
         """Return whether the node is still reading its data and serves no commands on it."""

@@ -17,6 +17,8 @@ from kvnode.config import Config, ConfigError
 from kvnode.config.directives import DIRECTIVES
 from kvnode.connection import Connection, FlushRound
 from kvnode.context import Clock
+from kvnode.durability.lock import FolderLock
+from kvnode.durability.rdb_reader import FileError
 from kvnode.listeners import Listeners, Service
 from kvnode.logs import Log
 from kvnode.memory import resident_bytes
@@ -36,6 +38,8 @@ else:
 FREEZE_SECONDS = 60.0
 DESCRIPTORS_RESERVED = 32  # for listeners, log and the loop itself
 COLLECT_OBJECTS_MAX = 50_000  # about 5 ms
+LOAD_SECONDS = 0.02  # between two rounds of the loop
+EXIT_LOAD = 1
 EXIT_BUG = 70  # sysexits' EX_SOFTWARE
 
 
@@ -78,10 +82,12 @@ class Server:
         self._next_freeze = 0.0
         self._next_tick = 0.0
         self._trimming = Trimming()
+        self._folder = FolderLock()
 
     async def serve(self) -> None:
         """Listen, serve until told to stop, and close what is open."""
         self._limit_clients()
+        self._hold_folder()
         self._tls.start()
         await self._listeners.start()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -93,11 +99,28 @@ class Server:
         gc.disable()
         self._tick()
         try:
+            await self._load()
             await self._stop.wait()
         finally:
             self._listeners.close()
         self._log_events()
         self.log.notice("stopped")
+
+    async def _load(self) -> None:
+        """Read the data that is there from before, serving between two slices of it."""
+        name = self.config.text("dbfilename")
+        node = self.node
+        try:
+            if not name or node.saver.disk.size(name) < 0:
+                return
+            loader = node.start_loading(name)
+            while not (loader.is_done or self._stop.is_set()):
+                loader.step(LOAD_SECONDS)
+                await asyncio.sleep(0)
+        except (FileError, OSError) as error:
+            self.log.warning("cannot-load", reason=str(error), try_it=f"kvnode check-rdb {name}")
+            self.exit_status = EXIT_LOAD
+            self._stop.set()
 
     def _connection(self) -> Any:
         return Connection(self.rounds)
@@ -116,7 +139,8 @@ class Server:
         build = "compiled" if is_compiled() else "interpreted"
         self.log.notice("started", version=__version__, build=build, pid=os.getpid())
         self._warn_without_effect()
-        self.log.warning("no-durability", text="a restart loses the data")
+        if not self.config.save_points():
+            self.log.warning("no-durability", text="a restart loses the data")
         for address in addresses:
             self.log.notice("listening", address=address)
         port, tls_port = self.config.number("port"), self.config.number("tls-port")
@@ -145,9 +169,16 @@ class Server:
     def _follow_settings(self) -> None:
         """See to what CONFIG SET asks of the process from now on."""
         self.config.subscribe("maxclients", self._refuse_clients)
+        self.config.subscribe("save", self._hold_folder)
+        self.config.subscribe("dir", self._hold_folder)
         for row in DIRECTIVES:
             if not row.effective:
                 self.config.subscribe(row.name, self._warn_without_effect)
+
+    def _hold_folder(self) -> None:
+        """Keep other nodes out of the folder that this one saves to. ConfigError: one is there."""
+        if self.config.save_points():
+            self._folder.hold()
 
     def _refuse_clients(self) -> None:
         """Refuse more clients than the system lets the process have descriptors."""
@@ -192,8 +223,13 @@ class Server:
         node.unreturned = trimming.unreturned
 
     def _on_signal(self, number: int) -> None:
-        self.log.notice("signal", name=signal.Signals(number).name)
-        self._stop.set()
+        name = signal.Signals(number).name
+        self.log.notice("signal", name=name)
+        words = self.config.show(f"shutdown-on-{name.lower()}").split()
+        if self.node.saver.save_at_end("save" in words, "nosave" in words) or "force" in words:
+            self._stop.set()
+        else:
+            self.log.warning("goes-on", why="the dataset cannot be saved; SHUTDOWN NOSAVE ends it")
 
     def _on_hang_up(self) -> None:
         """Read the TLS certificates again; what is open keeps what it agreed on."""

@@ -8,11 +8,9 @@ from typing import Final
 
 ABSENT: Final = {
     b"bgrewriteaof": "admin slow dangerous",
-    b"bgsave": "admin slow dangerous",
     b"failover": "admin slow dangerous",
     b"migrate": "keyspace write slow dangerous",
     b"psync": "admin slow dangerous",
     b"replconf": "admin slow dangerous",
-    b"save": "admin slow dangerous",
     b"sync": "admin slow dangerous",
 }

@@ -26,6 +26,7 @@ from kvnode.commands import (  # noqa: F401  # imported for their cards
     modules,
     objects,
     observation,
+    persistence,
     pubsub,
     scripting,
     server,

@@ -118,9 +118,11 @@ def flushall(ctx: Context, argv: list[bytes]) -> Reply:
     lazily = _is_lazy(ctx, argv)
     dataset = ctx.keyspace.dataset
     dropped: i64 = 0
+    ctx.node.saver.give_up()
     for database in dataset.databases:
         dropped += database.clear(lazily)
     _record(dataset, dropped)
+    ctx.node.saver.save_after_flush()
     ctx.node.tracking.flush()
     return OK
 
@@ -170,22 +172,6 @@ def swapdb(ctx: Context, argv: list[bytes]) -> Reply:
 def time(ctx: Context, argv: list[bytes]) -> Reply:
     microseconds = int(ctx.node.clock.now() * 1e6)
     return [b"%d" % (microseconds // 1000000), b"%d" % (microseconds % 1000000)]
-
-
-@command(
-    "LASTSAVE",
-    arity=1,
-    flags=LOADING | STALE | FAST,
-    group="server",
-    acl="admin dangerous",
-    since="1.0.0",
-    complexity="O(1)",
-    summary="Return the UNIX time of the last save; the node's start where there was none.",
-    tips=("nondeterministic_output",),
-    idempotent=True,
-)
-def lastsave(ctx: Context, argv: list[bytes]) -> Reply:
-    return ctx.node.last_save
 
 
 @command(
@@ -254,11 +240,7 @@ def slaveof(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="[nosave_save=<NOSAVE|SAVE>] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
 )
 def shutdown(ctx: Context, argv: list[bytes]) -> Reply:
-    """Stop without waiting: nobody follows this node and nothing is saved.
-
-    SAVE demands what cannot be done, so it is refused as Redis refuses when a save fails; FORCE
-    overrides that there as here.
-    """
+    """Save, if that is wanted, and stop; nobody follows this node, so it waits for nobody."""
     words = {word.upper() for word in argv[1:]}
     if not words <= {b"NOSAVE", b"SAVE", b"NOW", b"FORCE", b"ABORT"}:
         raise ReplyError(errors.SYNTAX)
@@ -268,7 +250,9 @@ def shutdown(ctx: Context, argv: list[bytes]) -> Reply:
         raise ReplyError(errors.SYNTAX)
     if b"ABORT" in words:
         raise ReplyError("ERR No shutdown in progress.")
-    if b"SAVE" in words and b"FORCE" not in words:
+    if not ctx.node.saver.save_at_end(b"SAVE" in words, b"NOSAVE" in words) and (
+        b"FORCE" not in words
+    ):
         raise ReplyError("ERR Errors trying to SHUTDOWN. Check logs.")
     ctx.node.stop_requested = True
     ctx.session.finish()

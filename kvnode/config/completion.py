@@ -5,7 +5,11 @@ from typing import Final
 from kvnode.config.directives import BY_NAME, HIDDEN
 
 SHELLS: Final = ("bash", "zsh", "fish")
-_COMMANDS: Final = {"serve": "start a node", "completion": "print a shell completion script"}
+_COMMANDS: Final = {
+    "serve": "start a node",
+    "completion": "print a shell completion script",
+    "check-rdb": "check an RDB file and say what is in it",
+}
 _FILES: Final = ("config", "logfile", "aclfile", "unixsocket", "pidfile", "include")
 
 _BASH: Final = """\

@@ -180,7 +180,7 @@ class HostApi:
             return self.lua().error("ERR wrong number or type of arguments", False)
         return self.lua().status(args[0])
 
-    def double(self, value: float, protocol: int) -> bytes:
+    def double(self, value: float | bytes, protocol: int) -> bytes:
         """Return a double of a script's reply in wire form."""
         text = format_double(float(value))
         if protocol == 2:

@@ -95,6 +95,8 @@ class ScriptCalls:
                 return denial
         if flags & (WRITE | MAY_REPLICATE) and run.read_only:
             return _READ_ONLY
+        if flags & WRITE and run.disk_error:
+            return run.disk_error
         if flags & DENYOOM and run.out_of_memory and not run.wrote:
             return errors.OUT_OF_MEMORY
         return ""

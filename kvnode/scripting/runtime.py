@@ -22,7 +22,7 @@ from mypy_extensions import i64
 
 from kvnode.command import Command
 from kvnode.context import Context
-from kvnode.dispatch import IS_BUSY
+from kvnode.dispatch import DISK_FAILS, IS_BUSY
 from kvnode.scripting.api import Registrar
 from kvnode.scripting.calls import MONITOR_PEER, ScriptCalls
 from kvnode.scripting.engine import (
@@ -82,7 +82,8 @@ class Run:
         self.failed = False  # an error stands in its reply
         self.read_only = False
         self.out_of_memory = False  # when it began
-        self.careful = False  # one of the two above: every call is looked at
+        self.disk_error = ""  # when it began
+        self.careful = False  # one of the three above: every call is looked at
 
     def milliseconds(self, now: float) -> int:
         """Return for how long it has been running."""
@@ -170,7 +171,8 @@ class Scripting:
                 run.out_of_memory = not flags & ALLOW_OOM
             if flags & NO_WRITES:
                 run.read_only = True
-        run.careful = run.read_only or run.out_of_memory
+        run.disk_error = node.disk_error() if node.dispatcher.gate & DISK_FAILS else ""
+        run.careful = run.read_only or run.out_of_memory or bool(run.disk_error)
 
     def _failure(self, engine: LuaEngine, target: Target, result: tuple[Any, ...]) -> ReplyError:
         """Return the error of a script that was ended by one."""

@@ -545,7 +545,11 @@ local function encode_table(value, slots)
   field = rawget(value, 'ok')
   if type(field) == 'string' then return emit('+' .. one_line(field) .. '\r\n') end
   field = rawget(value, 'double')
-  if type(field) == 'number' then return emit(host.double(field, client_protocol)) end
+  if type(field) == 'number' then
+    -- The bridge makes an integer of what is one, and that has no negative zero.
+    if field == 0 and 1 / field < 0 then field = '-0' end
+    return emit(host.double(field, client_protocol))
+  end
   field = rawget(value, 'map')
   if type(field) == 'table' then return encode_map(field, slots) end
   field = rawget(value, 'set')

@@ -261,6 +261,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
         "SADD l 3 1 2; SET d x; SORT l BY nosort STORE d",
         "SET d v; SORT missing STORE d",
     ),
+    "RESTORE-ASKING": ("RPUSH l a b; RESTORE-ASKING k 0 dump:l",),
     "RESTORE": ("RPUSH l a b; RESTORE k 10000 dump:l", "SET s v; RESTORE s 0 dump:s REPLACE"),
     "FLUSHDB": ("MSET a 1 b 2; FLUSHDB", "SELECT 2; SET a 1; SELECT 0; SET b 1; FLUSHDB ASYNC"),
     "FLUSHALL": ("SET a 1; SELECT 3; SET b 1; FLUSHALL",),
@@ -395,8 +396,8 @@ ALWAYS_CHANGE: Final = frozenset(
     (
         *("SETEX", "PSETEX", "GETSET", "MSET", "APPEND", "INCR", "DECR", "INCRBY", "DECRBY"),
         *("INCRBYFLOAT", "PFMERGE", "LPUSH", "RPUSH", "LSET", "LTRIM", "HSET"),
-        *("HMSET", "HINCRBY", "HINCRBYFLOAT", "ZINCRBY", "RENAME", "RESTORE", "FLUSHDB"),
-        *("FLUSHALL", "SWAPDB", "XSETID", "XGROUP CREATE", "XGROUP SETID"),
+        *("HMSET", "HINCRBY", "HINCRBYFLOAT", "ZINCRBY", "RENAME", "RESTORE", "RESTORE-ASKING"),
+        *("FLUSHDB", "FLUSHALL", "SWAPDB", "XSETID", "XGROUP CREATE", "XGROUP SETID"),
         *("FUNCTION LOAD", "FUNCTION DELETE", "FUNCTION FLUSH", "FUNCTION RESTORE"),
     )
 )

@@ -121,11 +121,15 @@ class Engine:
             for keys in database.groups:
                 for key, stored in keys.items():
                     place = (database.index, key)
-                    kind = type_name(stored)
-                    found[place] = (kind, self._content(kind, stored), database.deadline(key))
+                    found[place] = (*self.content(stored), database.deadline(key))
         for library in self.node.scripting.functions.libraries():
             found[-1, library.name] = (b"library", library.code, 0)
         return found
+
+    def content(self, stored: object) -> tuple[bytes, object]:
+        """Return a stored form's type and what it holds."""
+        kind = type_name(stored)
+        return kind, self._content(kind, stored)
 
     def _content(self, kind: bytes, stored: object) -> object:
         encodings = self.node.encodings

@@ -114,6 +114,7 @@ REFUSED: Final = (
     b"-ERR wrong number of arguments",
     b"-ERR unknown ",
     b"-EXECABORT Transaction discarded because of: NOPERM ",
+    b"-ERR Command not allowed inside a transaction",
 )
 
 

@@ -262,6 +262,8 @@ def test_a_key_with_a_password_is_opened_with_tls_key_file_pass(
     node = start(*certificates.directives(port, tls_key_file_pass="open sesame"))
     wait_for_line(node, b"event=ready")
     assert talk(certificates.client(), port, b"PING\r\n", 7) == b"+PONG\r\n"
+    node.terminate()
+    node.communicate(timeout=END_SECONDS)
     node = start(*certificates.directives(free_port(), tls_key_file_pass="wrong"))
     _, log = node.communicate(timeout=START_SECONDS)
     assert node.returncode == 2

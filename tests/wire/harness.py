@@ -27,6 +27,7 @@ SILENCE_S: Final = 0.03
 SCRIPT_LINE: Final = re.compile(
     r"^(?:(?P<client>[A-Z][A-Za-z0-9]*)(?P<mark>:|>|<!|<))?\s*(?P<rest>.*)$"
 )
+FIRST_TIME_MS: Final = 1_600_000_000_000
 ESCAPES: Final = {"n": 10, "r": 13, "t": 9, "b": 8, "a": 7}
 
 
@@ -292,7 +293,17 @@ class Pair:
             if encodings:
                 self.same("OBJECT", "ENCODING", key)
             self.same(*content_request(kind, key))
+            if kind == b"stream":
+                self._same_groups(key)
         return len(keys)
+
+    def _same_groups(self, key: bytes) -> None:
+        """Compare the groups of a stream and its counters."""
+        request = [b"XINFO", b"STREAM", key, b"FULL"]
+        channel = self.client()
+        ours, theirs = self.both(*request)
+        equal = without_times(ours.plain()) == without_times(theirs.plain())
+        self._judge(channel, request, ours, theirs, equal)
 
 
 CONTENT: Final = {
@@ -310,6 +321,19 @@ def content_request(kind: bytes, key: bytes) -> tuple[bytes, ...]:
     """The request that reads the whole value of a key of this type."""
     name, *rest = CONTENT[kind]
     return (name, key, *rest)
+
+
+def without_times(value: object) -> object:
+    """What XINFO shows, less the times of deliveries and of consumers."""
+    if isinstance(value, list):
+        return [without_times(item) for item in value if not _is_time(item)]
+    if isinstance(value, dict):
+        return {name: without_times(item) for name, item in value.items()}
+    return value
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int) and value > FIRST_TIME_MS
 
 
 def scan_all(wire: Wire, request: list[bytes], place: int, paired: bool) -> list[bytes]:

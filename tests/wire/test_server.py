@@ -422,7 +422,43 @@ def test_shutdown_ends_the_process_without_an_answer(
         server.start()
 
 
-def test_shutdown_with_save_is_refused_because_nothing_can_be_saved(pair: Pair) -> None:
-    reply = pair.client().ours.call("SHUTDOWN", "SAVE")
-    assert reply == Reply("error", b"ERR Errors trying to SHUTDOWN. Check logs.")
-    assert pair.client().ours.call("PING") == Reply("simple", b"PONG")
+def test_a_save_that_fails_is_told_and_stops_writes(
+    pair: Pair, servers: tuple[Server, Server]
+) -> None:
+    pair.config("save", "1000 1000000")
+    obstacles = []
+    for server in servers:
+        assert server.folder is not None
+        obstacles.append(server.folder / "dump.rdb")
+        obstacles[-1].unlink(missing_ok=True)
+        obstacles[-1].mkdir()
+    pair.same_script("""
+        SET k v
+        SAVE
+        SHUTDOWN
+        SHUTDOWN SAVE
+        SET k w
+        BGSAVE
+    """)
+    assert wait_until(lambda: pair.figures("rdb_bgsave_in_progress") == (0, 0), SETTLE_S)
+    pair.same_script(r"""
+        SET k v
+        DEL k
+        PING
+        GET k
+        MULTI
+        SET k v
+        EXEC
+        EVAL "return redis.pcall('SET', 'k', 'v')" 0
+        EVAL "return redis.pcall('GET', 'k')" 0
+        EVAL "#!lua\nreturn redis.pcall('GET', 'k')" 0
+        EVAL "#!lua flags=no-writes\nreturn redis.pcall('GET', 'k')" 0
+        CONFIG SET stop-writes-on-bgsave-error no
+        SET k v
+        CONFIG SET stop-writes-on-bgsave-error yes
+        SET k v
+    """)
+    for obstacle in obstacles:
+        obstacle.rmdir()
+    pair.same("SAVE")
+    pair.same("SET", "k", "v")

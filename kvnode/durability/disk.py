@@ -1,0 +1,139 @@
+"""Files as durability needs them, and a thread that writes one.
+
+All that is written goes through a `Disk`, so that tests can put one in its place that loses what
+was not synced, tears writes or is full. Every operation raises OSError as the system does.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final, final
+
+from mypy_extensions import mypyc_attr
+
+from kvnode.rdb.encoding import Source
+
+_MODE: Final = 0o644
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class File(Source):
+    """An open file."""
+
+    def write(self, data: bytes) -> None:
+        """Write all of the bytes at the end."""
+
+    def sync(self) -> None:
+        """Make durable what was written."""
+
+    def close(self) -> None:
+        """Close the file; it may be closed already."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Disk:
+    """A folder's files; names are relative to the folder, or absolute."""
+
+    def create(self, name: str) -> File:
+        """Return a new empty file to write; one of this name is replaced by it."""
+        raise NotImplementedError
+
+    def open(self, name: str) -> File:
+        """Return a file to read."""
+        raise NotImplementedError
+
+    def append(self, name: str) -> File:
+        """Return a file to write at its end; it need not be there."""
+        raise NotImplementedError
+
+    def size(self, name: str) -> int:
+        """Return a file's size in bytes, -1 where there is no such file."""
+        raise NotImplementedError
+
+    def replace(self, old: str, new: str) -> None:
+        """Give a file another name, durably; a file of that name is gone."""
+        raise NotImplementedError
+
+    def truncate(self, name: str, size: int) -> None:
+        """Cut a file to its first bytes, durably."""
+        raise NotImplementedError
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        raise NotImplementedError
+
+
+@final
+class _SystemFile(File):
+    def __init__(self, name: str, flags: int) -> None:
+        self._handle = os.open(name, flags | os.O_CLOEXEC, _MODE)
+
+    def read(self, size: int) -> bytes:
+        return os.read(self._handle, size)
+
+    def write(self, data: bytes) -> None:
+        written = os.write(self._handle, data)
+        while written < len(data):
+            # Seldom: the system took a part, because the disk is nearly full or a signal came.
+            data = data[written:]
+            written = os.write(self._handle, data)
+
+    def sync(self) -> None:
+        os.fdatasync(self._handle)
+
+    def close(self) -> None:
+        handle = self._handle
+        if handle >= 0:
+            self._handle = -1
+            os.close(handle)
+
+
+@final
+class SystemDisk(Disk):
+    """The files of the process's working folder, which is what `dir` says."""
+
+    def create(self, name: str) -> File:
+        return _SystemFile(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+
+    def open(self, name: str) -> File:
+        return _SystemFile(name, os.O_RDONLY)
+
+    def append(self, name: str) -> File:
+        return _SystemFile(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def size(self, name: str) -> int:
+        try:
+            return os.stat(name).st_size
+        except FileNotFoundError:
+            return -1
+
+    def replace(self, old: str, new: str) -> None:
+        os.replace(old, new)
+        _sync_folder(os.path.dirname(new) or ".")
+
+    def truncate(self, name: str, size: int) -> None:
+        handle = os.open(name, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.ftruncate(handle, size)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def remove(self, name: str) -> None:
+        try:
+            os.unlink(name)
+        except FileNotFoundError:
+            pass
+
+
+def _sync_folder(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def reason_of(error: OSError) -> str:
+    """Return the system's reason, for a message."""
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,54 @@
+"""One process for one folder: two nodes that save to the same files would destroy each other's."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import Final
+
+from kvnode.config import ConfigError
+
+LOCK_FILE: Final = "kvnode.lock"
+
+
+class FolderLock:
+    """A lock on the working folder, which ends with the process however that ends."""
+
+    def __init__(self) -> None:
+        self._handle = -1
+        self._folder = ""
+
+    def hold(self) -> None:
+        """Take the working folder's lock, and let go of another one's. ConfigError: it is taken."""
+        folder = os.getcwd()
+        if folder == self._folder:
+            return
+        try:
+            handle = os.open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise ConfigError(
+                f"dir {folder}: {LOCK_FILE}: {reason} (allowed: a folder that can be written, or "
+                'save "" to save nothing)'
+            ) from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(handle, 20).decode("ascii", "replace").strip()
+            os.close(handle)
+            raise ConfigError(
+                f"dir {folder}: process {holder or '?'} saves its data there (allowed: a folder of "
+                'its own for each node, or save "" to save nothing)'
+            ) from None
+        os.ftruncate(handle, 0)
+        os.write(handle, b"%d\n" % os.getpid())
+        self.let_go()
+        self._handle = handle
+        self._folder = folder
+
+    def let_go(self) -> None:
+        """Release the lock."""
+        if self._handle >= 0:
+            os.close(self._handle)
+        self._handle = -1
+        self._folder = ""

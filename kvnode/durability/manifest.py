@@ -1,0 +1,127 @@
+"""The manifest of an append-only file: which files it consists of, in Redis 7's form.
+
+    file appendonly.aof.1.base.rdb seq 1 type b
+    file appendonly.aof.1.incr.aof seq 1 type i
+    file appendonly.aof.2.incr.aof seq 2 type i
+
+One base at most (`b`), the increments behind it in the order of their numbers (`i`), and files of
+the past that may be removed (`h`). A name with blanks or quotes stands in double quotes.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from kvprotocol.requests import split_words
+
+BASE: Final = "b"
+INCREMENT: Final = "i"
+HISTORY: Final = "h"
+
+_LINE_MAX: Final = 1024
+
+
+class ManifestError(Exception):
+    """A manifest that cannot be used; the text names the line."""
+
+
+@final
+class Part:
+    """One file of the log."""
+
+    def __init__(self, name: str, number: int, kind: str) -> None:
+        self.name = name
+        self.number = number
+        self.kind = kind
+
+    def line(self) -> str:
+        """Return the part as a line of the manifest."""
+        name = self.name
+        if not name.isprintable() or any(letter in name for letter in ' "\\'):
+            escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+            name = f'"{escaped}"'
+        return f"file {name} seq {self.number} type {self.kind}\n"
+
+
+@final
+class Manifest:
+    """The files of one append-only file."""
+
+    def __init__(self) -> None:
+        self.base: Part | None = None
+        self.increments: list[Part] = []
+        self.history: list[Part] = []
+
+    @staticmethod
+    def parse(text: str) -> Manifest:
+        """Return what a manifest says. ManifestError: it is none, or contradicts itself."""
+        manifest = Manifest()
+        if not text:
+            raise ManifestError("the manifest is empty")
+        if not text.endswith("\n"):
+            raise ManifestError(f"line {text.count(chr(10)) + 1} does not end")
+        for number, line in enumerate(text.split("\n")[:-1], 1):
+            if line.startswith("#"):
+                continue
+            try:
+                manifest._add(_part_of(line))
+            except ManifestError as error:
+                raise ManifestError(f"line {number}: {error}") from None
+        return manifest
+
+    def _add(self, part: Part) -> None:
+        if part.kind == BASE:
+            if self.base is not None:
+                raise ManifestError("a second base file")
+            self.base = part
+        elif part.kind == INCREMENT:
+            if self.increments and self.increments[-1].number >= part.number:
+                raise ManifestError("increments out of order")
+            self.increments.append(part)
+        else:
+            self.history.append(part)
+
+    def text(self) -> str:
+        """Return the manifest as a file's content."""
+        parts = [*self.increments]
+        if self.base is not None:
+            parts.insert(0, self.base)
+        # Redis writes history between the base and the increments, and reads any order.
+        parts[1:1] = self.history
+        return "".join(part.line() for part in parts)
+
+    def next_base(self) -> int:
+        """Return the number of the next base file."""
+        return self.base.number + 1 if self.base is not None else 1
+
+    def next_increment(self) -> int:
+        """Return the number of the next increment."""
+        return self.increments[-1].number + 1 if self.increments else 1
+
+    def copy(self) -> Manifest:
+        """Return a manifest of the same parts."""
+        twin = Manifest()
+        twin.base = self.base
+        twin.increments = self.increments.copy()
+        twin.history = self.history.copy()
+        return twin
+
+
+def _part_of(line: str) -> Part:
+    if not line or len(line) > _LINE_MAX:
+        raise ManifestError("a line that is empty or too long")
+    words = split_words(line.encode("utf-8", "surrogateescape"))
+    if words is None or len(words) < 6 or len(words) % 2:
+        raise ManifestError("not: file NAME seq NUMBER type LETTER")
+    values = {
+        words[i].lower(): words[i + 1].decode("utf-8", "surrogateescape")
+        for i in range(0, len(words), 2)
+    }
+    name = values.get(b"file", "")
+    number = values.get(b"seq", "")
+    kind = values.get(b"type", "")
+    if not name or "/" in name or not number.isdigit() or int(number) == 0:
+        raise ManifestError("not: file NAME seq NUMBER type LETTER")
+    if kind not in (BASE, INCREMENT, HISTORY):
+        raise ManifestError(f"type {kind}, which is none of b, i and h")
+    return Part(name, int(number), kind)
