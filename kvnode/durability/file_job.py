@@ -35,7 +35,7 @@ class FileJob:
         self._incremental = incremental
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._is_given_up = False
-        self._thread: threading.Thread | None = None
+        self._worker: threading.Thread | None = None
 
     @property
     def pending(self) -> int:
@@ -44,8 +44,8 @@ class FileJob:
 
     def start(self) -> None:
         """Begin to write what is put, in a thread."""
-        self._thread = threading.Thread(target=self._run, name=self._temporary, daemon=True)
-        self._thread.start()
+        self._worker = threading.Thread(target=self._run, name=self._temporary, daemon=True)
+        self._worker.start()
 
     def put(self, data: bytes) -> None:
         """Have some bytes more written."""
@@ -63,8 +63,8 @@ class FileJob:
 
     def wait(self) -> None:
         """Wait until the thread is through."""
-        if self._thread is not None:
-            self._thread.join()
+        if self._worker is not None:
+            self._worker.join()
 
     def _run(self) -> None:
         try:
