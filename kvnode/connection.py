@@ -13,11 +13,13 @@ limits.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Final, final
 
 from mypy_extensions import i64
 
 from kvnode.config.settings import OutputLimits
+from kvnode.durability.append_file import ALWAYS
 from kvnode.node import Node
 from kvnode.session import Outlet, Session, is_loopback
 from kvnode.tls import Encryption, TlsError
@@ -37,6 +39,8 @@ class FlushRound:
         self._call_soon = call_soon
         self._stop = stop
         self._ready: list[Connection] = []
+        # Who waits until what was logged is durable, with the offset of the log that must be.
+        self._held: deque[tuple[int, list[Connection]]] = deque()
         self._choked: dict[Connection, None] = {}
 
     def add(self, connection: Connection) -> None:
@@ -49,14 +53,46 @@ class FlushRound:
         """Write the output of every connection that has some."""
         ready = self._ready
         self._ready = []
-        self.node.stats.rounds += 1
+        node = self.node
+        node.stats.rounds += 1
+        log = node.append_log
+        if log.is_logging():
+            log.file.write_out(node.clock.now())
+            if not log.is_durable():
+                self._held.append((int(log.stream.offset), ready))
+                return
         for connection in ready:
-            connection.flush()
-        if self.node.stop_requested:
+            connection.flush_out()
+        if node.stop_requested:
             self._stop()
+
+    def release(self) -> None:
+        """Flush those whose effects have become durable; called when a sync is over.
+
+        When it failed they are cut off: nobody is told that something was done which may be lost.
+        """
+        log = self.node.append_log
+        failed = bool(log.error())
+        held = self._held
+        while held and (failed or held[0][0] <= log.syncer.done):
+            for connection in held.popleft()[1]:
+                if failed:
+                    connection.abort()
+                else:
+                    connection.flush_out()
+        log.file.sync_now()
+        if self.node.stop_requested and not held:
+            self._stop()
+
+    def defers(self) -> bool:
+        """Return whether replies wait for the log, and so for the end of the round."""
+        log = self.node.append_log
+        return log.is_logging() and log.file.policy == ALWAYS
 
     def flush_now(self) -> None:
         """Write without waiting for the end of the round, which a script keeps from coming."""
+        if self.defers():
+            return
         for connection in self._ready:
             connection.flush_now()
 
@@ -245,6 +281,13 @@ class Connection(Outlet):
         return int(transport.get_write_buffer_size()) if transport is not None else 0
 
     def flush(self) -> None:
+        """Write what the session has before the round is over, where that may be."""
+        if self._round.defers():
+            self._round.add(self)
+        else:
+            self.flush_out()
+
+    def flush_out(self) -> None:
         """Write what the session has, then close if it is to end."""
         transport = self._transport
         if transport is None:

@@ -72,6 +72,8 @@ class Dataset:
         self.tells_misses = False
         self.own_effects: list[tuple[int, bytes]] = []
         self.expires_keys = True  # False on a follower: it waits for its leader's DEL
+        # While a request of the log runs nothing is due: the log says what had expired before it.
+        self.is_replaying = False
         self.hits: i64 = 0
         self.misses: i64 = 0
         self.expired: i64 = 0

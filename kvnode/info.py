@@ -22,6 +22,7 @@ from kvnode.memory import ACCESS_BYTES, DEADLINE_BYTES, ENTRY_BYTES, resident_by
 from kvnode.stats import percentile_us
 
 if TYPE_CHECKING:
+    from kvnode.durability.append_log import AppendLog
     from kvnode.durability.loader import Loader
     from kvnode.node import Node
 
@@ -220,40 +221,55 @@ def _memory(node: Node, now: float) -> list[str]:
 def _persistence(node: Node, now: float) -> list[str]:
     saver = node.saver
     loader = node.loader
-    is_saving = saver.is_saving()
-    share = 100.0 * float(saver.keys_done) / max(int(saver.keys_total), 1) if is_saving else 0.0
+    log = node.append_log
+    rewrite = log.job
+    job = saver.job
+    done = int(job.keys_done) if job else 0
+    total = job.keys_total if job else 0
     return [
         f"loading:{int(node.is_loading())}",
         "async_loading:0",
         "current_cow_peak:0",
         "current_cow_size:0",
         "current_cow_size_age:0",
-        f"current_fork_perc:{share:.2f}",
-        f"current_save_keys_processed:{saver.keys_done if is_saving else 0}",
-        f"current_save_keys_total:{saver.keys_total if is_saving else 0}",
+        f"current_fork_perc:{100.0 * done / max(total, 1):.2f}",
+        f"current_save_keys_processed:{done}",
+        f"current_save_keys_total:{total}",
         f"rdb_changes_since_last_save:{node.dataset.dirty}",
-        f"rdb_bgsave_in_progress:{int(is_saving)}",
+        f"rdb_bgsave_in_progress:{int(job is not None)}",
         f"rdb_last_save_time:{saver.last_save}",
         f"rdb_last_bgsave_status:{'ok' if saver.last_is_ok else 'err'}",
         f"rdb_last_bgsave_time_sec:{saver.last_seconds}",
-        f"rdb_current_bgsave_time_sec:{int(now - saver.begin_seconds) if is_saving else -1}",
+        f"rdb_current_bgsave_time_sec:{int(now - job.begin_seconds) if job else -1}",
         f"rdb_saves:{saver.saves}",
         "rdb_last_cow_size:0",
         f"rdb_last_load_keys_expired:{loader.expired if loader else 0}",
         f"rdb_last_load_keys_loaded:{loader.keys if loader else 0}",
-        "aof_enabled:0",
-        "aof_rewrite_in_progress:0",
-        "aof_rewrite_scheduled:0",
-        "aof_last_rewrite_time_sec:-1",
-        "aof_current_rewrite_time_sec:-1",
-        "aof_last_bgrewrite_status:ok",
-        "aof_rewrites:0",
-        "aof_rewrites_consecutive_failures:0",
-        "aof_last_write_status:ok",
+        f"aof_enabled:{int(log.is_logging())}",
+        f"aof_rewrite_in_progress:{int(rewrite is not None)}",
+        f"aof_rewrite_scheduled:{int(log.is_scheduled)}",
+        f"aof_last_rewrite_time_sec:{log.last_seconds}",
+        f"aof_current_rewrite_time_sec:{int(now - rewrite.begin_seconds) if rewrite else -1}",
+        f"aof_last_bgrewrite_status:{'ok' if log.last_is_ok else 'err'}",
+        f"aof_rewrites:{log.rewrites}",
+        f"aof_rewrites_consecutive_failures:{log.failures}",
+        f"aof_last_write_status:{'err' if log.error() else 'ok'}",
         "aof_last_cow_size:0",
         "module_fork_in_progress:0",
         "module_fork_last_cow_size:0",
+        *(_append_log(log) if log.is_logging() else []),
         *(_loading(loader, now) if loader is not None and node.is_loading() else []),
+    ]
+
+
+def _append_log(log: AppendLog) -> list[str]:
+    return [
+        f"aof_current_size:{log.size()}",
+        f"aof_base_size:{log.base_size}",
+        "aof_pending_rewrite:0",
+        "aof_buffer_length:0",
+        f"aof_pending_bio_fsync:{int(log.syncer.is_busy())}",
+        "aof_delayed_fsync:0",
     ]
 
 

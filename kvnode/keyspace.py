@@ -412,7 +412,7 @@ class Keyspace:
         """
         dataset = self.dataset
         deadline = self.expiry.deadline(key)
-        if deadline < 0 or deadline > dataset.now_ms:
+        if deadline < 0 or deadline > dataset.now_ms or dataset.is_replaying:
             return False
         if not dataset.expires_keys:
             return not writes

@@ -25,6 +25,8 @@ from kvnode.context import Clock, Context
 from kvnode.dataset import Dataset
 from kvnode.datatypes.encodings import Encodings
 from kvnode.dispatch import DISK_FAILS, IS_LOADING, MONITORED, TRACKS_TOO_MANY, Dispatcher
+from kvnode.durability.append_log import AppendLog
+from kvnode.durability.disk import Disk, SystemDisk
 from kvnode.durability.loader import Loader
 from kvnode.durability.saver import TICK_SECONDS as SAVING_TICK_SECONDS
 from kvnode.durability.saver import Saver
@@ -62,7 +64,7 @@ class Node:
     `stop_requested` is set by SHUTDOWN; whoever owns the loop looks at it after each batch.
     """
 
-    def __init__(self, config: Config, clock: Clock, seed: int) -> None:
+    def __init__(self, config: Config, clock: Clock, seed: int, disk: Disk | None = None) -> None:
         self.config = config
         self.settings = config.settings
         self.encodings = Encodings()
@@ -100,7 +102,9 @@ class Node:
         self.peak_memory: i64 = 0
         self.base_memory: i64 = 0
         self.unreturned: i64 = 0  # memory that the process keeps though nothing is in it
+        self.disk: Disk = disk or SystemDisk()
         self.saver = Saver(self)
+        self.append_log = AppendLog(self)
         self.loader: Loader | None = None
         self._next_session = 1
         self._next_idle_check = 0.0
@@ -134,6 +138,7 @@ class Node:
         self.tracking.note_limit()
         self.eviction.apply_settings()
         self.scripting.apply_settings()
+        self.append_log.note_policy()
         self.note_disk_state()
         for session in self.sessions.values():
             session.parser.bulk_bytes_max = settings.proto_max_bulk_len
@@ -204,6 +209,7 @@ class Node:
         self.client_memory.tick()
         self._sample(now)
         is_saving = self.saver.tick(now)
+        is_saving = self.append_log.tick(now) or is_saving
         if self.eviction.tick():
             return BUSY_TICK_SECONDS
         if is_saving:
@@ -305,9 +311,18 @@ class Node:
             if database.count > 0:
                 _measure(database, first, end)
 
-    def start_loading(self, name: str) -> Loader:
-        """Begin to load an RDB file; commands on data wait until it is done. FileError."""
-        self.loader = Loader(self, self.saver.disk, name)
+    def find_data(self) -> Loader | None:
+        """Begin to load what is there from before: the log if it is on, else the RDB file."""
+        names = self.append_log.find() if self.config.flag("appendonly") else []
+        if names:
+            return self.start_loading(names, True)
+        name = self.config.text("dbfilename")
+        return self.start_loading([name], False) if name and self.disk.size(name) >= 0 else None
+
+    def start_loading(self, names: list[str], is_log: bool) -> Loader:
+        """Begin to load a file, or those of a log; commands on data wait for it. FileError."""
+        mends_tail = self.config.flag("aof-load-truncated")
+        self.loader = Loader(self, names, is_log, mends_tail)
         self.dispatcher.gate |= IS_LOADING
         return self.loader
 
@@ -324,6 +339,9 @@ class Node:
 
     def disk_error(self) -> str:
         """Return why writes are refused, an empty text where they are not."""
+        error = self.append_log.error()
+        if error:
+            return errors.LOG_FAILED % error
         config = self.config
         is_wanted = config.flag("stop-writes-on-bgsave-error") and bool(config.save_points())
         return "" if self.saver.last_is_ok or not is_wanted else errors.SAVE_FAILED

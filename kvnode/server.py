@@ -9,6 +9,7 @@ import resource
 import secrets
 import signal
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kvnode import __version__
@@ -17,6 +18,7 @@ from kvnode.config import Config, ConfigError
 from kvnode.config.directives import DIRECTIVES
 from kvnode.connection import Connection, FlushRound
 from kvnode.context import Clock
+from kvnode.durability.disk import reason_of
 from kvnode.durability.lock import FolderLock
 from kvnode.durability.rdb_reader import FileError
 from kvnode.listeners import Listeners, Service
@@ -77,6 +79,7 @@ class Server:
         services = [Service("port", self._connection), Service("tls-port", self._tls_connection)]
         services.append(Service("metrics-port", self._metrics_connection, for_clients=False))
         self._listeners = Listeners(config, log, services)
+        self.node.append_log.syncer.notify = self._on_synced
         self.node.yield_control = BusySockets(self.node, self.rounds, self._listeners, loop).poll
         self._warned_of: set[str] = set()
         self._next_freeze = 0.0
@@ -103,24 +106,39 @@ class Server:
             await self._stop.wait()
         finally:
             self._listeners.close()
+        self.node.append_log.turn_off()
         self._log_events()
         self.log.notice("stopped")
 
     async def _load(self) -> None:
         """Read the data that is there from before, serving between two slices of it."""
-        name = self.config.text("dbfilename")
         node = self.node
         try:
-            if not name or node.saver.disk.size(name) < 0:
-                return
-            loader = node.start_loading(name)
-            while not (loader.is_done or self._stop.is_set()):
+            loader = node.find_data()
+            while not (loader is None or loader.is_done or self._stop.is_set()):
                 loader.step(LOAD_SECONDS)
                 await asyncio.sleep(0)
+            if self.config.flag("appendonly") and not self._stop.is_set():
+                node.append_log.start()
         except (FileError, OSError) as error:
-            self.log.warning("cannot-load", reason=str(error), try_it=f"kvnode check-rdb {name}")
+            self.log.warning("cannot-load", reason=str(error))
             self.exit_status = EXIT_LOAD
             self._stop.set()
+        else:
+            self.config.subscribe("appendonly", self._switch_log)
+
+    def _switch_log(self) -> None:
+        """Turn the append-only log on or off. ConfigError: it cannot be written."""
+        log = self.node.append_log
+        if not self.config.flag("appendonly"):
+            log.turn_off()
+        elif not log.is_logging():
+            self._hold_folder()
+            try:
+                log.turn_on()
+            except OSError as error:
+                log.turn_off()
+                raise ConfigError(f"appendonly yes: {reason_of(error)}") from None
 
     def _connection(self) -> Any:
         return Connection(self.rounds)
@@ -139,7 +157,7 @@ class Server:
         build = "compiled" if is_compiled() else "interpreted"
         self.log.notice("started", version=__version__, build=build, pid=os.getpid())
         self._warn_without_effect()
-        if not self.config.save_points():
+        if not (self.config.save_points() or self.config.flag("appendonly")):
             self.log.warning("no-durability", text="a restart loses the data")
         for address in addresses:
             self.log.notice("listening", address=address)
@@ -177,7 +195,7 @@ class Server:
 
     def _hold_folder(self) -> None:
         """Keep other nodes out of the folder that this one saves to. ConfigError: one is there."""
-        if self.config.save_points():
+        if self.config.save_points() or self.config.flag("appendonly"):
             self._folder.hold()
 
     def _refuse_clients(self) -> None:
@@ -207,6 +225,11 @@ class Server:
             collect_young()
         self._give_memory_back(now)
         self.loop.call_later(delay, self._tick)
+
+    def _on_synced(self) -> None:
+        """Called in the thread that syncs."""
+        with suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self.rounds.release)
 
     def _log_events(self) -> None:
         """Write what the engine has for the log."""

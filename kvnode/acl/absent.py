@@ -7,7 +7,6 @@ as it is, and describes itself in the same words. A command that is declared has
 from typing import Final
 
 ABSENT: Final = {
-    b"bgrewriteaof": "admin slow dangerous",
     b"failover": "admin slow dangerous",
     b"migrate": "keyspace write slow dangerous",
     b"psync": "admin slow dangerous",

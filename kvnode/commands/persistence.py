@@ -46,12 +46,34 @@ def bgsave(ctx: Context, argv: list[bytes]) -> Reply:
         raise ReplyError(errors.SYNTAX)
     if saver.is_saving():
         raise ReplyError(errors.SAVE_IN_PROGRESS)
-    if not ctx.may_block:
-        # Inside EXEC: what is queued behind belongs into the file.
+    if not ctx.may_block or ctx.node.append_log.job is not None:
+        # Inside EXEC what is queued behind belongs into the file.
+        if ctx.may_block and len(argv) == 1:
+            raise ReplyError(errors.OTHER_CHILD)
         saver.is_scheduled = True
         return Simple(b"Background saving scheduled")
     saver.start()
     return Simple(b"Background saving started")
+
+
+@command(
+    "BGREWRITEAOF",
+    arity=1,
+    flags=ADMIN | NOSCRIPT | NO_ASYNC_LOADING,
+    group="server",
+    since="1.0.0",
+    complexity="O(1)",
+    summary="Make the append-only file anew in the background, from the dataset as it is.",
+)
+def bgrewriteaof(ctx: Context, argv: list[bytes]) -> Reply:
+    log = ctx.node.append_log
+    if log.job is not None:
+        raise ReplyError(errors.REWRITE_IN_PROGRESS)
+    if not ctx.may_block or ctx.node.saver.is_saving():
+        log.is_scheduled = True
+        return Simple(b"Background append only file rewriting scheduled")
+    log.rewrite()
+    return Simple(b"Background append only file rewriting started")
 
 
 @command(

@@ -14,6 +14,8 @@ from mypy_extensions import mypyc_attr
 from kvnode.rdb.encoding import Source
 
 _MODE: Final = 0o644
+_FOLDER_MODE: Final = 0o755
+_PIECE_BYTES: Final = 1 << 16
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -61,6 +63,33 @@ class Disk:
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         raise NotImplementedError
+
+    def make_folder(self, name: str) -> None:
+        """Make a folder for files, durably, if it is not there."""
+        raise NotImplementedError
+
+    def write_file(self, name: str, data: bytes) -> None:
+        """Put a file with this content in the place of one that may be there, durably."""
+        folder, slash, last = name.rpartition("/")
+        temporary = f"{folder}{slash}temp-{last}"
+        file = self.create(temporary)
+        try:
+            file.write(data)
+            file.sync()
+        finally:
+            file.close()
+        self.replace(temporary, name)
+
+    def read_file(self, name: str) -> bytes:
+        """Return what is in a small file."""
+        file = self.open(name)
+        pieces: list[bytes] = []
+        try:
+            while piece := file.read(_PIECE_BYTES):
+                pieces.append(piece)
+        finally:
+            file.close()
+        return b"".join(pieces)
 
 
 @final
@@ -124,6 +153,13 @@ class SystemDisk(Disk):
             os.unlink(name)
         except FileNotFoundError:
             pass
+
+    def make_folder(self, name: str) -> None:
+        try:
+            os.mkdir(name, _FOLDER_MODE)
+        except FileExistsError:
+            return
+        _sync_folder(os.path.dirname(name) or ".")
 
 
 def _sync_folder(path: str) -> None:

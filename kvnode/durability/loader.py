@@ -1,84 +1,186 @@
-"""What a node finds in its folder when it starts, read in slices while it answers LOADING."""
+"""What a node finds in its folder when it starts, read in slices while it answers LOADING.
+
+That is one RDB file, or the files of an append-only log in their order: a base, which is an RDB
+file or begins with one, and increments of requests.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
 
 from kvnode.durability.disk import Disk, File, reason_of
+from kvnode.durability.log_reader import LogReader, Replay, TornError
 from kvnode.durability.rdb_reader import FileError, RdbReader
 
 if TYPE_CHECKING:
     from kvnode.node import Node
 
-_KEYS: Final = 200  # between two looks at the clock
+_KEYS: Final = 200  # or requests, between two looks at the clock
 _PROGRESS_SECONDS: Final = 2.0
+_RDB_BEGIN: Final = b"REDIS"
 
 
 @final
 class Loader:
-    """Reads one RDB file into the node's dataset; call `step` until `is_done`."""
+    """Reads files into the node's dataset; call `step` until `is_done`.
 
-    def __init__(self, node: Node, disk: Disk, name: str) -> None:
-        """FileError: the file cannot be opened."""
+    `is_log` says that they are files of a log. Then the last one may end inside a request, if
+    `mends_tail`: it is cut there.
+    """
+
+    def __init__(self, node: Node, names: list[str], is_log: bool, mends_tail: bool) -> None:
+        """FileError: a file cannot be opened."""
         self.is_done = False
-        self.name = name
         self.begin_seconds = node.clock.now()
+        self.keys = 0  # of RDB files, loaded so far
+        self.expired = 0  # of RDB files, left out because their deadline had passed
+        self.used_memory = 0  # when the RDB file was written, as it says
         self._node = node
+        self._disk: Disk = node.disk
+        self._names = names
+        self._is_log = is_log
+        self._mends_tail = mends_tail
         self._next_progress = self.begin_seconds + _PROGRESS_SECONDS
+        self._replay = Replay(node)
+        self._number = 0
+        self._transaction_begin = 0  # the offset of the MULTI that is open
+        self._file: File | None = None
+        self._rdb: RdbReader | None = None
+        self._log: LogReader | None = None
+        self._before = 0  # bytes of the files that are done
         try:
-            self.size = disk.size(name)
-            self._file: File = disk.open(name)
+            self.size = sum(node.disk.size(name) for name in names)
+            self._open()
         except OSError as error:
-            raise FileError(f"{name}: {reason_of(error)}") from None
-        self._reader = RdbReader(node.dataset, node.encodings, self._file, False)
+            raise FileError(f"{self.name}: {reason_of(error)}") from None
 
     @property
-    def keys(self) -> int:
-        """The keys loaded so far."""
-        return int(self._reader.keys)
+    def name(self) -> str:
+        """The file that is being read."""
+        return self._names[min(self._number, len(self._names) - 1)]
 
     @property
-    def expired(self) -> int:
-        """The keys left out so far, because their deadline had passed."""
-        return int(self._reader.expired)
-
-    @property
-    def used_memory(self) -> int:
-        """The memory in use when the file was written; 0 where it does not say."""
-        text = self._reader.fields.get(b"used-mem", b"0")
-        return int(text) if text.isdigit() else 0
+    def requests(self) -> int:
+        """The requests of the log that were run so far."""
+        return int(self._replay.requests)
 
     @property
     def position(self) -> int:
-        """The bytes read so far."""
-        return self._reader.position
+        """The bytes read so far, of all files."""
+        position = self._before
+        if self._rdb is not None:
+            position += self._rdb.position
+        elif self._log is not None:
+            position += self._log.position
+        return position
 
     def step(self, seconds: float) -> None:
-        """Load for some time. FileError: the file cannot be used."""
+        """Load for some time. FileError: a file cannot be used."""
         clock = self._node.clock
         until = clock.now() + seconds
-        reader = self._reader
         try:
-            while not reader.is_done and clock.now() < until:
-                reader.step(_KEYS)
+            while not self.is_done and clock.now() < until:
+                self._step()
         except OSError as error:
             raise FileError(f"{self.name}: {reason_of(error)}") from None
         except FileError as error:
             raise FileError(f"{self.name}: {error}") from None
-        if reader.is_done:
-            self._finish()
-        elif clock.now() >= self._next_progress:
+        if not self.is_done and clock.now() >= self._next_progress:
             self._next_progress = clock.now() + _PROGRESS_SECONDS
             done = f"{100.0 * self.position / max(self.size, 1):.0f}%"
             fields: dict[str, object] = {"file": self.name, "done": done, "keys": self.keys}
             self._node.journal.note("notice", "loading", fields)
 
+    def _open(self) -> None:
+        """Open the next file, and see whether it begins as an RDB file."""
+        file = self._disk.open(self.name)
+        self._file = file
+        self._rdb = None
+        self._log = None
+        begin = file.read(len(_RDB_BEGIN))
+        if self._is_log and begin != _RDB_BEGIN:
+            self._log = LogReader(file, 0, begin)
+        else:
+            node = self._node
+            self._rdb = RdbReader(node.dataset, node.encodings, file, self._is_log, begin)
+
+    def _step(self) -> None:
+        rdb = self._rdb
+        log = self._log
+        if rdb is not None:
+            before = rdb.keys
+            expired = rdb.expired
+            rdb.step(_KEYS)
+            self.keys += int(rdb.keys - before)
+            self.expired += int(rdb.expired - expired)
+            if rdb.is_done:
+                self._end_rdb(rdb)
+        elif log is not None:
+            self._run(log)
+
+    def _end_rdb(self, rdb: RdbReader) -> None:
+        text = rdb.fields.get(b"used-mem", b"0")
+        self.used_memory = int(text) if text.isdigit() else 0
+        for code in rdb.libraries:
+            self._node.scripting.functions.load(code, True)
+        if self._is_log and self._file is not None:
+            # A log may go on behind the RDB file that it begins with.
+            self._rdb = None
+            self._log = LogReader(self._file, rdb.position, rdb.rest())
+        else:
+            self._end_file()
+
+    def _run(self, log: LogReader) -> None:
+        replay = self._replay
+        for _ in range(_KEYS):
+            begin = log.position
+            try:
+                argv = log.next()
+            except TornError:
+                begin = self._transaction_begin if replay.is_open else log.position
+                self._mend(begin, "inside a request")
+                return
+            if argv is None:
+                if replay.is_open:
+                    self._mend(self._transaction_begin, "inside a transaction")
+                    return
+                self._end_file()
+                return
+            if not replay.is_open:
+                self._transaction_begin = begin
+            try:
+                replay.run(argv)
+            except FileError as error:
+                raise FileError(f"{error} (offset {begin})") from None
+
+    def _mend(self, position: int, where: str) -> None:
+        """Cut the file off where its last whole request ends, if that is allowed."""
+        size = self._disk.size(self.name)
+        lost = size - position
+        is_last = self._number == len(self._names) - 1
+        if not (is_last and self._mends_tail):
+            hint = "aof-load-truncated yes cuts it there" if is_last else "it is not the last file"
+            raise FileError(f"ends {where} (offset {position}, {lost} bytes; {hint})")
+        self._replay.drop()
+        self._disk.truncate(self.name, position)
+        fields: dict[str, object] = {"file": self.name, "offset": position, "bytes": lost}
+        self._node.journal.note("warning", "log-cut", fields)
+        self._end_file()
+
+    def _end_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._before += self._disk.size(self.name)
+        self._number += 1
+        self._rdb = None
+        self._log = None
+        if self._number < len(self._names):
+            self._open()
+        else:
+            self._finish()
+
     def _finish(self) -> None:
         node = self._node
-        reader = self._reader
-        self._file.close()
-        for code in reader.libraries:
-            node.scripting.functions.load(code, False)
         node.end_loading()
         fields: dict[str, object] = {
             "file": self.name,
@@ -86,5 +188,9 @@ class Loader:
             "expired": self.expired,
             "seconds": f"{node.clock.now() - self.begin_seconds:.3f}",
         }
+        if self._is_log:
+            fields["requests"] = self.requests
+            if self._replay.failures:
+                fields["failed"] = int(self._replay.failures)
         node.journal.note("notice", "loaded", fields)
         self.is_done = True

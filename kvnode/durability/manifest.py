@@ -83,12 +83,15 @@ class Manifest:
 
     def text(self) -> str:
         """Return the manifest as a file's content."""
-        parts = [*self.increments]
-        if self.base is not None:
-            parts.insert(0, self.base)
-        # Redis writes history between the base and the increments, and reads any order.
-        parts[1:1] = self.history
-        return "".join(part.line() for part in parts)
+        return "".join(part.line() for part in [*self.parts(), *self.history])
+
+    def parts(self) -> list[Part]:
+        """Return the files that give the dataset, in the order in which they are read."""
+        return [*([self.base] if self.base is not None else []), *self.increments]
+
+    def is_empty(self) -> bool:
+        """Return whether no file gives a dataset."""
+        return self.base is None and not self.increments
 
     def next_base(self) -> int:
         """Return the number of the next base file."""

@@ -41,8 +41,14 @@ class RdbReader:
     """
 
     def __init__(
-        self, dataset: Dataset, encodings: Encodings, source: Source, keeps_expired: bool
+        self,
+        dataset: Dataset,
+        encodings: Encodings,
+        source: Source,
+        keeps_expired: bool,
+        head: bytes = b"",
     ) -> None:
+        """`head` is what was read of the source already."""
         self.is_done = False
         self.keys: i64 = 0  # loaded
         self.expired: i64 = 0  # left out
@@ -54,7 +60,7 @@ class RdbReader:
         self.kinds: Counter[str] | None = None
         self._dataset = dataset
         self._encodings = encodings
-        self._reader = Reader(b"", source)
+        self._reader = Reader(head, source)
         self._keeps_expired = keeps_expired
         self._keyspace: Keyspace = dataset.databases[0]
         self._deadline: i64 = NO_DEADLINE
@@ -67,10 +73,9 @@ class RdbReader:
         """The number of bytes that were read."""
         return self._reader.position
 
-    @property
-    def reader(self) -> Reader:
-        """What comes behind the end of the file's data, if anything does."""
-        return self._reader
+    def rest(self) -> bytes:
+        """Return what was read of the source and stands behind the file's end."""
+        return self._reader.rest()
 
     def step(self, keys: i64) -> None:
         """Load about so many keys more. FileError: the file is damaged, or of another kind."""

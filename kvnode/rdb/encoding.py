@@ -188,11 +188,9 @@ class Reader:
             return int(self._integer(form))
         return self._compressed(form)
 
-    def is_at_end(self) -> bool:
-        """Return whether nothing more comes."""
-        if self._at < self._end:
-            return False
-        return not self._fill_some()
+    def rest(self) -> bytes:
+        """Return what is in the window and was not taken."""
+        return self._data[self._at :]
 
     def _require(self, size: i64) -> None:
         if size < 0 or size > self._end - self._at:

@@ -94,6 +94,16 @@ NOT_IN_MULTI: Final = "ERR Command not allowed inside a transaction"
 MONITOR_READS_NOTHING: Final = "ERR Replica can't interact with the keyspace"
 OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."
 SAVE_IN_PROGRESS: Final = "ERR Background save already in progress"
+REWRITE_IN_PROGRESS: Final = "ERR Background append only file rewriting already in progress"
+REWRITE_FAILED: Final = (
+    "ERR Can't execute an AOF background rewriting. Please check the server logs for more"
+    " information."
+)
+OTHER_CHILD: Final = (
+    "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in"
+    " order to schedule a BGSAVE whenever possible."
+)
+LOG_FAILED: Final = "MISCONF Errors writing to the AOF file: %s"
 SAVE_FAILED: Final = (
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to"
     " disk. Commands that may modify the data set are disabled, because this instance is"

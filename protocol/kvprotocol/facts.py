@@ -55,6 +55,7 @@ FACTS: Final[dict[str, CommandFacts]] = {
     'APPEND': CommandFacts(3, frozenset(['write', 'denyoom', 'fast']), (KeyFacts(1, '', 0, 1, 0, -1, 0, False, 'RW insert'),), False, ()),
     'ASKING': CommandFacts(1, frozenset(['fast']), (), False, ()),
     'AUTH': CommandFacts(-2, frozenset(['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy']), (), False, ()),
+    'BGREWRITEAOF': CommandFacts(1, frozenset(['admin', 'noscript', 'no_async_loading']), (), False, ()),
     'BGSAVE': CommandFacts(-1, frozenset(['admin', 'noscript', 'no_async_loading']), (), False, ()),
     'BITCOUNT': CommandFacts(-2, frozenset(['readonly']), (KeyFacts(1, '', 0, 1, 0, -1, 0, False, 'RO access'),), True, ()),
     'BITFIELD': CommandFacts(-2, frozenset(['write', 'denyoom']), (KeyFacts(1, '', 0, 1, 0, -1, 0, False, 'RW access update variable_flags'),), False, ()),

@@ -10,6 +10,7 @@ from kvnode.command import CARDS
 from kvnode.config import Config
 from kvnode.node import Node
 from kvnode.session import Session
+from tests.unit.disks import MemoryDisk
 from tests.unit.engine import RecordingOutlet, StandingClock
 
 START_SECONDS: Final = 1_700_000_000.0
@@ -92,7 +93,7 @@ class Feeding:
         self.clock = StandingClock(START_SECONDS)
         config = Config()
         config.settings.proto_max_bulk_len = 1 << 20
-        self.node = Node(config, self.clock, seed)
+        self.node = Node(config, self.clock, seed, MemoryDisk())
         self.sessions = [self.node.connect(RecordingOutlet()) for _ in range(SESSIONS)]
         self.output_bytes = 0
 

@@ -95,3 +95,6 @@ class MemoryDisk(Disk):
         self.step("remove")
         self.content.pop(name, None)
         self.synced.pop(name, None)
+
+    def make_folder(self, name: str) -> None:
+        self.step("make_folder")

@@ -14,6 +14,7 @@ from kvnode.datatypes.sets import Set
 from kvnode.datatypes.sorted_sets import SortedSet
 from kvnode.datatypes.streams import opened
 from kvnode.dispatch import EffectLog
+from kvnode.durability.disk import Disk
 from kvnode.node import Node
 from kvnode.session import Outlet, Session
 from kvnode.structures.stream_container import Stream
@@ -82,10 +83,14 @@ class Engine:
     """One node with its clock, its log and its named sessions, which are made at first use."""
 
     def __init__(
-        self, seconds: float = START_SECONDS, seed: int = 1, config: Config | None = None
+        self,
+        seconds: float = START_SECONDS,
+        seed: int = 1,
+        config: Config | None = None,
+        disk: Disk | None = None,
     ) -> None:
         self.clock = StandingClock(seconds)
-        self.node = Node(config or Config(), self.clock, seed)
+        self.node = Node(config or Config(), self.clock, seed, disk)
         self.log = RecordingLog()
         self.node.dispatcher.log = self.log
         self.sessions: dict[str, Session] = {}

@@ -204,7 +204,6 @@ def test_the_redis_conf_of_redis_is_accepted_whole(folder: Path) -> None:
         'notify-keyspace-events ""\nauto-aof-rewrite-min-size 64mb\njemalloc-bg-thread yes\n',
     )
     assert [name for name, _ in config.without_effect()] == [
-        "appenddirname",
         "daemonize",
         "pidfile",
     ]

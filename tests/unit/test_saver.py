@@ -22,9 +22,7 @@ def disk() -> MemoryDisk:
 
 
 def engine_on(disk: MemoryDisk, seed: int = 1) -> Engine:
-    engine = Engine(seed=seed)
-    engine.node.saver.disk = disk
-    return engine
+    return Engine(seed=seed, disk=disk)
 
 
 def finish(engine: Engine) -> None:
@@ -36,7 +34,7 @@ def finish(engine: Engine) -> None:
 def loaded(disk: MemoryDisk) -> Dump:
     """What a new node finds in the file."""
     engine = engine_on(disk)
-    loader = engine.node.start_loading(FILE)
+    loader = engine.node.start_loading([FILE], False)
     assert engine.send([b"GET", b"a"]).startswith(b"-LOADING")
     assert engine.send([b"PING"]).startswith(b"-LOADING")
     while not loader.is_done:
@@ -86,7 +84,7 @@ def test_what_has_expired_is_not_loaded(disk: MemoryDisk) -> None:
     late = engine_on(disk)
     late.clock.seconds += 1.0
     late.node.tick(late.clock.now())
-    loader = late.node.start_loading(FILE)
+    loader = late.node.start_loading([FILE], False)
     loader.step(1.0)
     assert (loader.keys, loader.expired) == (1, 1)
     assert late.send([b"PTTL", b"b"]) == b":99000\r\n"

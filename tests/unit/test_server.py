@@ -279,10 +279,10 @@ def test_a_directive_without_effect_is_logged_once_when_it_is_set(start: Start) 
     port = free_port()
     node = start("--port", str(port))
     wait_for_line(node, b"event=ready")
-    request = b"CONFIG SET appendonly yes\r\n" * 2 + b"SHUTDOWN NOSAVE\r\n"
+    request = b"CONFIG SET activedefrag yes\r\n" * 2 + b"SHUTDOWN NOSAVE\r\n"
     ask(socket.AF_INET, ("127.0.0.1", port), request, 1000)
     _, log = node.communicate(timeout=END_SECONDS)
-    assert log.count(b"event=directive-without-effect name=appendonly value=yes") == 1
+    assert log.count(b"event=directive-without-effect name=activedefrag value=yes") == 1
 
 
 def test_a_command_that_cannot_be_renamed_is_one_line_and_status_2(start: Start) -> None:

@@ -60,6 +60,8 @@ class Pair:
         self.protocol = protocol
         self.channels: dict[str, Channel] = {}
         self.changed_settings: dict[str, tuple[bytes, bytes]] = {}
+        # A log of Redis does not carry all that groups have read (its own replay shows it).
+        self.compares_read_counts = True
         self.control = self._open("control", 2)
 
     # -- clients ---------------------------------------------------------------------------------
@@ -302,7 +304,8 @@ class Pair:
         request = [b"XINFO", b"STREAM", key, b"FULL"]
         channel = self.client()
         ours, theirs = self.both(*request)
-        equal = without_times(ours.plain()) == without_times(theirs.plain())
+        left_out = () if self.compares_read_counts else (b"entries-read", b"lag")
+        equal = reduced(ours.plain(), left_out) == reduced(theirs.plain(), left_out)
         self._judge(channel, request, ours, theirs, equal)
 
 
@@ -323,12 +326,18 @@ def content_request(kind: bytes, key: bytes) -> tuple[bytes, ...]:
     return (name, key, *rest)
 
 
-def without_times(value: object) -> object:
-    """What XINFO shows, less the times of deliveries and of consumers."""
+def reduced(value: object, left_out: Sequence[bytes]) -> object:
+    """What XINFO shows, less the times of deliveries and of consumers and the named fields."""
     if isinstance(value, list):
-        return [without_times(item) for item in value if not _is_time(item)]
+        return [
+            reduced(item, left_out)
+            for before, item in zip([None, *value], value, strict=False)
+            if not (_is_time(item) or before in left_out)
+        ]
     if isinstance(value, dict):
-        return {name: without_times(item) for name, item in value.items()}
+        return {
+            name: reduced(item, left_out) for name, item in value.items() if name not in left_out
+        }
     return value
 
 

@@ -1,0 +1,185 @@
+"""The append-only file: the log of effects on disk, as a base and increments.
+
+Effects are written at the end of each round of the loop, before the replies go out, so what was
+acknowledged survives the end of the process under every policy. What survives the end of the
+machine is a matter of `appendfsync`:
+
+    always    the replies of a round wait until a thread has synced what the round wrote; the next
+              round forms meanwhile (group commit)
+    everysec  the thread syncs once a second
+    no        the system syncs when it likes
+
+A write that fails leaves the file as it was before and is tried again each second; until then
+writes are refused. A sync that fails may have lost what was written, whatever a second one says: so
+writes are refused until a rewrite has made a new file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from kvnode.durability.disk import Disk, File, reason_of
+from kvnode.durability.effect_stream import EffectStream
+
+ALWAYS: Final = "always"
+EVERY_SECOND: Final = "everysec"
+_SYNC_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 1.0
+
+
+@final
+class Syncer:
+    """A thread that syncs files, one after the other; without `is_threaded` it is done at once."""
+
+    def __init__(self, is_threaded: bool) -> None:
+        self.is_threaded = is_threaded
+        self.notify: Callable[[], None] | None = None  # called in the thread after each sync
+        self.done = 0  # the offset of the log that is durable
+        self.error = ""
+        self._asked = 0
+        self._answered = 0
+        self._queue: SimpleQueue[tuple[File, int, bool] | None] = SimpleQueue()
+        self._worker: threading.Thread | None = None
+
+    def is_busy(self) -> bool:
+        """Return whether a sync is not over yet."""
+        return self._asked != self._answered
+
+    def sync(self, file: File, offset: int, closes: bool = False) -> None:
+        """Sync a file that is written up to an offset of the log, and close it if wanted."""
+        self._asked += 1
+        if not self.is_threaded:
+            self._do(file, offset, closes)
+            return
+        if self._worker is None:
+            self._worker = threading.Thread(target=self._run, name="sync", daemon=True)
+            self._worker.start()
+        self._queue.put((file, offset, closes))
+
+    def wait(self) -> None:
+        """End the thread, after what it has to do."""
+        if self._worker is not None:
+            self._queue.put(None)
+            self._worker.join()
+            self._worker = None
+
+    def _run(self) -> None:
+        while True:
+            job = self._queue.get()
+            if job is None:
+                return
+            self._do(job[0], job[1], job[2])
+            if self.notify is not None:
+                self.notify()
+
+    def _do(self, file: File, offset: int, closes: bool) -> None:
+        try:
+            file.sync()
+            self.done = offset
+        except OSError as error:
+            self.error = reason_of(error)
+        if closes:
+            file.close()
+        self._answered += 1
+
+
+@final
+class AppendFile:
+    """The increment that is being written, and how far it is durable."""
+
+    def __init__(self, disk: Disk, stream: EffectStream, syncer: Syncer) -> None:
+        self.policy = EVERY_SECOND
+        self.write_error = ""
+        self.size: i64 = 0  # of the increment
+        self._disk = disk
+        self._stream = stream
+        self._syncer = syncer
+        self._file: File | None = None
+        self._name = ""
+        self._waiting = b""  # what could not be written
+        self._written: i64 = 0  # offsets of the log
+        self._asked: i64 = 0
+        self._next_sync = 0.0
+        self._next_try = 0.0
+
+    def open(self, name: str, size: int) -> None:
+        """Write to this file from now on. OSError: it cannot be opened."""
+        file = self._disk.append(name)
+        self._retire()
+        self._file = file
+        self._name = name
+        self.size = size
+        self._stream.forget_database()
+
+    def close(self) -> None:
+        """Stop writing; what was written is durable then, or `Syncer.error` says why it is not."""
+        self._retire()
+        self._syncer.wait()
+
+    def _retire(self) -> None:
+        """Have the file synced and closed that was written until now."""
+        file = self._file
+        if file is not None:
+            self._file = None
+            self._asked = self._written
+            self._syncer.sync(file, int(self._written), True)
+
+    def is_durable(self) -> bool:
+        """Return whether replies may go out."""
+        if self.policy != ALWAYS or self._file is None:
+            return True
+        return self._syncer.done >= self._stream.offset
+
+    def write_out(self, now: float) -> None:
+        """Write what has come since the last call, and have it synced as the policy says."""
+        file = self._file
+        if file is None or (self._stream.is_empty() and not self._waiting):
+            return
+        if self._waiting and now < self._next_try:
+            return
+        data = self._waiting + self._stream.take()
+        self._waiting = b""
+        try:
+            file.write(data)
+        except OSError as error:
+            self._undo(data, reason_of(error), now)
+            return
+        self.write_error = ""
+        self.size += len(data)
+        self._written = self._stream.offset
+        if self.policy == ALWAYS:
+            self.sync_now()
+
+    def _undo(self, data: bytes, reason: str, now: float) -> None:
+        """Cut off what a failed write left, and keep the data for the next try."""
+        self.write_error = reason
+        self._waiting = data
+        self._next_try = now + _RETRY_SECONDS
+        try:
+            if self._disk.size(self._name) > self.size:
+                self._disk.truncate(self._name, int(self.size))
+        except OSError as error:
+            # What stands in the file now, nobody knows: only a new file helps.
+            self._syncer.error = reason_of(error)
+
+    def sync_now(self) -> None:
+        """Have what is written synced, unless the thread is at it; it is asked again then."""
+        file = self._file
+        syncer = self._syncer
+        if file is not None and self._asked < self._written and not syncer.is_busy():
+            self._asked = self._written
+            syncer.sync(file, int(self._written))
+
+    def tick(self, now: float) -> None:
+        """Sync once a second, and try again what failed."""
+        if self._file is None:
+            return
+        self.write_out(now)
+        if self.policy == EVERY_SECOND and now >= self._next_sync:
+            self._next_sync = now + _SYNC_SECONDS
+            self.sync_now()

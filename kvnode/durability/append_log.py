@@ -1,0 +1,318 @@
+"""The append-only log of one node: its files, when it is on, and how it is rewritten.
+
+The files stand in a folder of their own (`appenddirname`) in Redis 7's layout: a base, which is an
+RDB file, increments of effects, and the manifest that names them. A rewrite turns to a new
+increment, makes a new base of a snapshot of that moment, and then drops what was before. At any
+moment the manifest names files that give the whole dataset together.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, final
+
+from mypy_extensions import i64
+
+from kvnode.durability.append_file import AppendFile, Syncer
+from kvnode.durability.disk import Disk, reason_of
+from kvnode.durability.effect_stream import EffectStream
+from kvnode.durability.manifest import BASE, INCREMENT, Manifest, ManifestError, Part
+from kvnode.durability.rdb_reader import FileError
+from kvnode.durability.snapshot_job import SnapshotJob
+from kvprotocol import errors
+from kvprotocol.errors import ReplyError
+
+if TYPE_CHECKING:
+    from kvnode.node import Node
+
+_NEVER: Final = -1
+_RETRY_SECONDS: Final = 60.0  # after a rewrite that failed; doubled with each one more
+_RETRY_SECONDS_MAX: Final = 3600.0
+
+
+@final
+class AppendLog:
+    """Off until `start`; `job` is the rewrite in progress."""
+
+    def __init__(self, node: Node) -> None:
+        self.disk: Disk = node.disk
+        self.stream = EffectStream()
+        self.syncer = Syncer(True)
+        self.file = AppendFile(node.disk, self.stream, self.syncer)
+        self.job: SnapshotJob | None = None
+        self.is_on = False
+        self.is_starting = False  # turned on, but the first base is not made yet
+        self.is_scheduled = False
+        self.rewrites = 0
+        self.failures = 0  # of rewrites, one after the other
+        self.last_is_ok = True
+        self.last_seconds = _NEVER
+        self.base_size: i64 = 0  # of all files, when the last rewrite was over
+        self._node = node
+        self._manifest = Manifest()
+        self._open_part: Part | None = None
+        self._before: i64 = 0  # bytes of the files before the open increment
+        self._new_base: Part | None = None
+        self._next_try = 0.0
+        self._shown_error = ""
+
+    # --- names ------------------------------------------------------------------------------------
+
+    def _path(self, name: str) -> str:
+        return f"{self._node.config.text('appenddirname')}/{name}"
+
+    @property
+    def _name(self) -> str:
+        return self._node.config.text("appendfilename")
+
+    @property
+    def _manifest_path(self) -> str:
+        return self._path(f"{self._name}.manifest")
+
+    def size(self) -> int:
+        """Return the bytes in all files."""
+        return int(self._before + self.file.size)
+
+    # --- start and end ----------------------------------------------------------------------------
+
+    def find(self) -> list[str]:
+        """Return the files to load, none where there is no log. FileError: it is not whole."""
+        disk = self.disk
+        try:
+            if disk.size(self._manifest_path) < 0:
+                return self._adopt_old()
+            text = disk.read_file(self._manifest_path).decode("utf-8", "surrogateescape")
+            self._manifest = Manifest.parse(text)
+        except ManifestError as error:
+            raise FileError(f"{self._manifest_path}: {error}") from None
+        except OSError as error:
+            raise FileError(f"{self._manifest_path}: {reason_of(error)}") from None
+        names = [self._path(part.name) for part in self._manifest.parts()]
+        for name in names:
+            if disk.size(name) < 0:
+                raise FileError(f"{name}: named in the manifest, but not there")
+        return names
+
+    def _adopt_old(self) -> list[str]:
+        """Move a log that Redis wrote before version 7, one file, to where it belongs now."""
+        disk = self.disk
+        if disk.size(self._name) < 0:
+            return []
+        disk.make_folder(self._node.config.text("appenddirname"))
+        manifest = Manifest()
+        manifest.base = Part(self._name, 1, BASE)
+        disk.replace(self._name, self._path(self._name))
+        self._keep(manifest)
+        return [self._path(self._name)]
+
+    def start(self) -> None:
+        """Log effects from now on, behind what was loaded. FileError: that cannot be written."""
+        try:
+            self.disk.make_folder(self._node.config.text("appenddirname"))
+            if self._manifest.is_empty():
+                self.turn_on()
+                job = self.job
+                assert job is not None
+                job.run()
+                self._end_rewrite(job)
+                if job.error:
+                    raise FileError(f"{self._path(self._name)}: {job.error}")
+                return
+            if self._manifest.increments:
+                self._open(self._manifest.increments[-1])
+            else:
+                self._turn(True)
+        except OSError as error:
+            folder = self._node.config.text("appenddirname")
+            raise FileError(f"{folder}: {reason_of(error)}") from None
+        self.is_on = True
+        self._log()
+        self.base_size = self.size()
+
+    def turn_on(self) -> None:
+        """Log from now on, and make the base for it. OSError: that cannot be written.
+
+        Until the base is there the files from before count, whatever they hold: the new increment
+        is not named in the manifest.
+        """
+        self.is_starting = True
+        self.disk.make_folder(self._node.config.text("appenddirname"))
+        self._begin_rewrite()
+        self._log()
+
+    def _log(self) -> None:
+        self._node.dispatcher.log = self.stream
+        self.note_policy()
+
+    def is_durable(self) -> bool:
+        """Return whether replies may go out; where nothing can last, writes are refused instead."""
+        return self.file.is_durable() or bool(self.error())
+
+    def is_logging(self) -> bool:
+        """Return whether effects are written."""
+        return self.is_on or self.is_starting
+
+    def note_policy(self) -> None:
+        """Take over `appendfsync`."""
+        self.file.policy = self._node.config.text("appendfsync")
+
+    def turn_off(self) -> None:
+        """Log no more; what was logged is durable."""
+        job = self.job
+        if job is not None:
+            job.give_up()
+            self.job = None
+        if not self.is_logging():
+            return
+        self._node.dispatcher.log = None
+        self.is_on = False
+        self.is_starting = False
+        self.file.write_out(self._node.clock.now())
+        self.file.close()
+        if self.syncer.error:
+            self._node.journal.note("warning", "cannot-close-log", {"reason": self.syncer.error})
+
+    def error(self) -> str:
+        """Return why effects cannot be made to last, an empty text where they can."""
+        if not self.is_on:
+            return ""
+        return self.file.write_error or self.syncer.error
+
+    # --- the files --------------------------------------------------------------------------------
+
+    def _keep(self, manifest: Manifest) -> None:
+        """Make a manifest the one that counts."""
+        text = manifest.text().encode("utf-8", "surrogateescape")
+        self.disk.write_file(self._manifest_path, text)
+        self._manifest = manifest
+
+    def _open(self, part: Part) -> None:
+        """Write to an increment from now on."""
+        name = self._path(part.name)
+        self.file.open(name, max(self.disk.size(name), 0))
+        self._open_part = part
+        self._before = 0
+        for other in self._manifest.parts():
+            if other is not part:
+                self._before += max(self.disk.size(self._path(other.name)), 0)
+
+    def _turn(self, is_kept: bool) -> None:
+        """Turn to a new increment; `is_kept` means that the manifest names it at once."""
+        number = self._manifest.next_increment()
+        if self._open_part is not None:
+            number = max(number, self._open_part.number + 1)
+        part = Part(f"{self._name}.{number}.incr.aof", number, INCREMENT)
+        self.disk.create(self._path(part.name)).close()
+        if is_kept:
+            twin = self._manifest.copy()
+            twin.increments.append(part)
+            self._keep(twin)
+        self._open(part)
+
+    # --- rewriting --------------------------------------------------------------------------------
+
+    def rewrite(self) -> None:
+        """Begin a rewrite in the background. ReplyError: one is in progress, or cannot begin."""
+        if self.job is not None:
+            raise ReplyError(errors.REWRITE_IN_PROGRESS)
+        try:
+            self.disk.make_folder(self._node.config.text("appenddirname"))
+            self._begin_rewrite()
+        except OSError as error:
+            self._note_failure(reason_of(error))
+            raise ReplyError(errors.REWRITE_FAILED) from None
+
+    def _begin_rewrite(self) -> None:
+        self.is_scheduled = False
+        if self.is_logging():
+            self.file.write_out(self._node.clock.now())
+            self._turn(self.is_on)
+        number = self._manifest.next_base()
+        self._new_base = Part(f"{self._name}.{number}.base.rdb", number, BASE)
+        self.job = SnapshotJob(
+            self._node,
+            self._path(self._new_base.name),
+            self._path(f"temp-rewriteaof-bg-{os.getpid()}.aof"),
+            True,
+            self._node.config.flag("aof-rewrite-incremental-fsync"),
+        )
+
+    def tick(self, now: float) -> bool:
+        """Sync, and go on rewriting; return whether a rewrite is in progress."""
+        if self.is_logging():
+            self.file.tick(now)
+            error = self.error()
+            if error != self._shown_error:
+                self._shown_error = error
+                self._node.note_disk_state()
+                if error:
+                    self._node.journal.note("warning", "cannot-write-log", {"reason": error})
+        job = self.job
+        if job is not None:
+            job.step()
+            if job.is_over:
+                self._end_rewrite(job)
+        elif self._is_due(now) and not self._node.saver.is_saving():
+            with suppress(ReplyError):  # it was logged
+                self.rewrite()
+        return self.job is not None
+
+    def _is_due(self, now: float) -> bool:
+        if self.is_scheduled:
+            return True
+        if now < self._next_try:
+            return False
+        if self.is_starting:
+            return True
+        percentage = self._node.config.number("auto-aof-rewrite-percentage")
+        if not self.is_on or percentage <= 0:
+            return False
+        size = self.size()
+        base = max(int(self.base_size), 1)
+        is_large = size > self._node.config.number("auto-aof-rewrite-min-size")
+        return is_large and (size - base) * 100 >= base * percentage
+
+    def _end_rewrite(self, job: SnapshotJob) -> None:
+        node = self._node
+        self.job = None
+        self.last_seconds = int(node.clock.now() - job.begin_seconds)
+        if job.error:
+            self._note_failure(job.error)
+            return
+        try:
+            self._drop_old()
+        except OSError as error:
+            self._note_failure(reason_of(error))
+            return
+        if self.is_starting:
+            self.is_starting = False
+            self.is_on = True
+        self.last_is_ok = True
+        self.failures = 0
+        self.rewrites += 1
+        self.syncer.error = ""  # nothing counts any more that it could have lost
+        self._before = job.size
+        self.base_size = self.size()
+        fields: dict[str, object] = {"keys": job.keys_total, "bytes": job.size}
+        node.journal.note("notice", "log-rewritten", fields)
+
+    def _drop_old(self) -> None:
+        """Let the new base take the place of what was before it."""
+        old = self._manifest
+        new = Manifest()
+        new.base = self._new_base
+        if self.is_logging() and self._open_part is not None:
+            new.increments = [self._open_part]
+        self._keep(new)
+        kept = {part.name for part in new.parts()}
+        for part in [*old.parts(), *old.history]:
+            if part.name not in kept:
+                self.disk.remove(self._path(part.name))
+
+    def _note_failure(self, reason: str) -> None:
+        self.last_is_ok = False
+        seconds = min(_RETRY_SECONDS * 2.0**self.failures, _RETRY_SECONDS_MAX)
+        self.failures += 1
+        self._next_try = self._node.clock.now() + seconds
+        self._node.journal.note("warning", "cannot-rewrite-log", {"reason": reason})

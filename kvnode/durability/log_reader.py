@@ -1,0 +1,187 @@
+"""Requests read back from a file of the log, and run on a node.
+
+The file holds RESP arrays, and between them lines that begin with `#` (`#TS:1700000000`), which say
+something about the log and change nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from kvnode.durability.rdb_reader import FileError
+from kvnode.rdb.encoding import Source
+from kvnode.session import Outlet, Session
+from kvprotocol.numbers import parse_int
+from kvprotocol.replies import ErrorReply
+
+if TYPE_CHECKING:
+    from kvnode.node import Node
+
+_WINDOW_BYTES: Final = 1 << 18
+_HEADER_MAX: Final = 32  # bytes of the line that says how many words or bytes come
+_COMMENT_MAX: Final = 1 << 16
+_WORDS_MAX: Final = 1 << 20
+_WORD_MAX: Final = 1 << 32
+_COMMENT: Final = 0x23  # "#"
+_ARRAY: Final = 0x2A  # "*"
+_BULK: Final = 0x24  # "$"
+
+
+@mypyc_attr(native_class=False)
+class TornError(Exception):
+    """The file ends inside a request."""
+
+
+@final
+class LogReader:
+    """Reads requests; `position` is the offset in the file behind the last whole one."""
+
+    def __init__(self, source: Source, position: int = 0, head: bytes = b"") -> None:
+        """`head` is what was read already of what begins at `position`."""
+        self.position = position
+        self._source = source
+        self._data = head
+        self._at: i64 = 0
+        self._before: i64 = position  # the offset of the window
+
+    def next(self) -> list[bytes] | None:
+        """Return the next request, None at the end. TornError; FileError: it is none."""
+        while self._has(1):
+            lead: i64 = self._data[self._at]
+            if lead == _COMMENT:
+                self._line(_COMMENT_MAX)
+                self.position = int(self._before + self._at)
+            elif lead == _ARRAY:
+                argv = self._request()
+                self.position = int(self._before + self._at)
+                return argv
+            else:
+                raise self._damage("no request begins here")
+        return None
+
+    def _request(self) -> list[bytes]:
+        count = self._number(_ARRAY, _WORDS_MAX)
+        if count < 1:
+            raise self._damage("a request without words")
+        argv: list[bytes] = []
+        while count > 0:
+            count -= 1
+            size = self._number(_BULK, _WORD_MAX)
+            if not self._has(size + 2):
+                raise TornError
+            begin = self._at
+            end = begin + size
+            if self._data[end] != 13 or self._data[end + 1] != 10:
+                raise self._damage("a word of another length than was announced")
+            argv.append(self._data[begin:end])
+            self._at = end + 2
+        return argv
+
+    def _number(self, lead: i64, most: i64) -> i64:
+        """Return the number in a line that begins with `lead`."""
+        line = self._line(_HEADER_MAX)
+        number = parse_int(line[1:])
+        if line[0] != lead or number is None or not 0 <= number <= most:
+            raise self._damage("not the number of words or bytes")
+        return i64(number)
+
+    def _line(self, size_max: i64) -> bytes:
+        """Return the next line without its end."""
+        size: i64 = 64
+        while True:
+            is_whole = self._has(size)
+            end: i64 = self._data.find(b"\r\n", self._at)
+            if end >= 0 and end - self._at <= size_max:
+                line = self._data[self._at : end]
+                self._at = end + 2
+                if not line:
+                    raise self._damage("an empty line")
+                return line
+            if end >= 0 or len(self._data) - self._at > size_max:
+                raise self._damage("a line that is too long")
+            if not is_whole:
+                raise TornError
+            size *= 2
+
+    def _has(self, size: i64) -> bool:
+        """Get so many bytes into the window; return whether the file has them."""
+        while len(self._data) - self._at < size:
+            missing = size - (len(self._data) - self._at)
+            more = self._source.read(int(max(missing, _WINDOW_BYTES)))
+            if not more:
+                return False
+            self._before += self._at
+            self._data = self._data[self._at :] + more
+            self._at = 0
+        return True
+
+    def _damage(self, what: str) -> FileError:
+        return FileError(f"{what} (offset {self.position})")
+
+
+@final
+class Replay:
+    """Runs the requests of a log on a node. What stands between MULTI and EXEC runs as a whole."""
+
+    def __init__(self, node: Node) -> None:
+        self.requests: i64 = 0
+        self.failures: i64 = 0  # answered with an error
+        self.is_open = False  # whether a MULTI waits for its EXEC
+        self._node = node
+        now = node.clock.now()
+        databases = node.dataset.databases
+        self._session = Session(0, node.dispatcher, databases[0], Outlet(), now)
+        self._queued: list[list[bytes]] = []
+
+    def run(self, argv: list[bytes]) -> None:
+        """Run one request. FileError: this node has no such command."""
+        name = argv[0].upper()
+        if name == b"MULTI":
+            self.is_open = True
+        elif name == b"EXEC":
+            queued = self._queued
+            self.drop()
+            for words in queued:
+                self._execute(words)
+        elif self.is_open:
+            self._queued.append(argv)
+        else:
+            self._execute(argv)
+
+    def drop(self) -> None:
+        """Forget a transaction whose end is not there."""
+        self._queued = []
+        self.is_open = False
+
+    def _execute(self, argv: list[bytes]) -> None:
+        node = self._node
+        dispatcher = node.dispatcher
+        command = dispatcher.find(argv[0])
+        if command is not None and command.subcommands is not None and len(argv) > 1:
+            command = command.subcommands.get(argv[1].lower())
+        if command is None:
+            name = argv[0][:64].decode("utf-8", "backslashreplace")
+            raise FileError(f"unknown command {name}")
+        if not command.argc_min <= len(argv) <= command.argc_max:
+            raise FileError(f"wrong number of arguments of {argv[0].decode('utf-8', 'replace')}")
+        session = self._session
+        ctx = dispatcher.ctx
+        dataset = node.dataset
+        ctx.enter(session, session.keyspace)
+        ctx.may_block = False
+        expires_keys = dataset.expires_keys
+        dataset.expires_keys = False
+        dataset.is_replaying = True
+        reply = dispatcher.call(command, argv)
+        dataset.is_replaying = False
+        dataset.expires_keys = expires_keys
+        ctx.may_block = True
+        dataset.changes = 0
+        ctx.effects = None
+        if dataset.own_effects:
+            dataset.own_effects = []
+        self.requests += 1
+        if isinstance(reply, ErrorReply):
+            self.failures += 1

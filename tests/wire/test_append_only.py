@@ -1,0 +1,167 @@
+"""Append-only files travel: kvnode replays what redis-server logged, and the other way round."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .client import Wire, wait_until
+from .harness import Pair
+from .random_commands import Run
+from .servers import Server, kvnode_server, redis_server
+from .test_snapshots import SAVE_S, folder_of, same_everything
+
+FOLDER = "appendonlydir"
+LOGGED = ("--appendonly", "yes")
+
+
+def crossed(pair: Pair) -> Pair:
+    """The same servers, each started on the log of the other."""
+    pair.close()
+    folders = [folder_of(server) / FOLDER for server in pair.servers]
+    for server in pair.servers:
+        server.stop()
+    aside = folders[0].with_name("aside")
+    shutil.move(folders[0], aside)
+    shutil.move(folders[1], folders[0])
+    shutil.move(aside, folders[1])
+    for server in pair.servers:
+        server.start()
+    other = Pair(*pair.servers)
+    other.compares_read_counts = False
+    return other
+
+
+@pytest.mark.parametrize("seed", [11, pytest.param(12, marks=pytest.mark.long)])
+def test_logs_are_exchanged_with_redis_after_random_commands(seed: int) -> None:
+    with kvnode_server(*LOGGED) as ours, redis_server(*LOGGED) as theirs:
+        pair = Pair(ours, theirs)
+        Run(pair, seed).run(15_000)
+        pair.same("DISCARD")
+        pair.same("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', print)")
+        pair.same("SET", "volatile", "v", "PX", 100_000_000)
+        before = same_everything(pair)
+        other = crossed(pair)
+        assert same_everything(other) == before
+        # Without streams: what their groups have read is no longer equal, see `crossed`.
+        Run(other, seed + 100, ["strings", "lists", "sets", "hashes", "zsets"]).run(5_000)
+        other.same("DISCARD")
+        other.same("BGREWRITEAOF")
+        assert wait_until(lambda: other.figures("aof_rewrite_in_progress") == (0, 0), SAVE_S)
+        other.same("SET", "after", "the rewrite")
+        before = same_everything(other)
+        again = crossed(other)
+        assert same_everything(again) == before
+        again.close()
+
+
+@pytest.mark.parametrize("policy", ["always", "everysec", "no"])
+def test_what_was_acknowledged_is_there_after_a_kill(policy: str) -> None:
+    """kill -9 keeps what was written, so nothing acknowledged is missing under any policy."""
+    with kvnode_server(*LOGGED, "--appendfsync", policy) as server:
+        draw = random.Random(policy)
+        expected: dict[bytes, bytes] = {}
+        for _ in range(3):
+            wire = Wire(server.port)
+            for number in range(draw.randrange(200, 900)):
+                key = b"%d" % draw.randrange(300)
+                value = b"%d" % number
+                requests = [[b"MULTI"], [b"SET", key, value], [b"SET", b"twin:" + key, value]]
+                for words in (*requests, [b"EXEC"]):
+                    wire.send(*words)
+                for _ in range(4):
+                    wire.read()
+                expected[key] = expected[b"twin:" + key] = value
+                if number % 300 == 150:
+                    wire.call("BGREWRITEAOF")
+            # More requests whose replies nobody reads: their effects may be there, but as pairs.
+            for _ in range(200):
+                key = b"%d" % draw.randrange(300)
+                for words in ([b"MULTI"], [b"SET", key, b"x"], [b"SET", b"twin:" + key, b"x"]):
+                    wire.send(*words)
+                wire.send("EXEC")
+            assert server.process is not None
+            server.process.kill()
+            server.process.wait()
+            server.start()
+            wire = Wire(server.port)
+            found = contents(wire)
+            for key, value in expected.items():
+                assert found.get(key) in (value, b"x"), key
+            for key, value in found.items():
+                twin = key.removeprefix(b"twin:") if key.startswith(b"twin:") else b"twin:" + key
+                assert found.get(twin) == value, "half a transaction"
+            expected = found
+
+
+def contents(wire: Wire) -> dict[bytes, bytes]:
+    keys = [reply.text() for reply in wire.call("KEYS", "*").items()]
+    values = wire.call("MGET", *keys).items() if keys else []
+    return {key: value.text() for key, value in zip(keys, values, strict=True)}
+
+
+def test_the_log_is_turned_on_and_off_as_in_redis(tmp_path: Path) -> None:
+    with kvnode_server() as ours, redis_server() as theirs:
+        pair = Pair(ours, theirs)
+        pair.same("SET", "a", 1)
+        pair.same("CONFIG", "SET", "appendonly", "yes")
+        assert wait_until(lambda: pair.figures("aof_rewrite_in_progress") == (0, 0), SAVE_S)
+        pair.same("SET", "b", 1)
+        for name in ("aof_enabled", "aof_rewrite_scheduled"):
+            counts = pair.figures(name)
+            assert counts[0] == counts[1]
+        pair.same_script("""
+            BGREWRITEAOF x
+            MULTI
+            BGREWRITEAOF
+            EXEC
+            CONFIG SET appendfsync sometimes
+            CONFIG SET appendfilename x
+            EVAL "return redis.pcall('BGREWRITEAOF')" 0
+        """)
+        assert wait_until(lambda: pair.figures("aof_rewrite_scheduled") == (0, 0), SAVE_S)
+        assert wait_until(lambda: pair.figures("aof_rewrite_in_progress") == (0, 0), SAVE_S)
+        pair.same("CONFIG", "SET", "appendonly", "no")
+        pair.same("SET", "c", 1)
+        for server in (ours, theirs):
+            server.command += list(LOGGED)
+        other = crossed(pair)
+        assert other.same("KEYS", "*").items()
+        other.same("DBSIZE")
+
+
+def test_a_torn_tail_is_cut_and_a_damaged_middle_refused() -> None:
+    with kvnode_server(*LOGGED) as server:
+        wire = Wire(server.port)
+        wire.call("SET", "a", "1")
+        wire.call("SET", "b", "2")
+        server.stop()
+        path = folder_of(server) / FOLDER / "appendonly.aof.1.incr.aof"
+        data = path.read_bytes()
+        path.write_bytes(data[:-5])
+        server.start()
+        assert Wire(server.port).call("KEYS", "*").items()[0].text() == b"a"
+        assert wait_until(lambda: "event=log-cut" in server.log_tail(), SAVE_S)
+        server.stop()
+        path.write_bytes(data.replace(b"*3", b"*z", 1))
+        with pytest.raises(RuntimeError, match=r"1\.incr\.aof: not the number .* \(offset \d+\)"):
+            server.start()
+
+
+def folder_size(server: Server) -> int:
+    return sum(path.stat().st_size for path in (folder_of(server) / FOLDER).iterdir())
+
+
+def test_a_log_that_grows_is_rewritten() -> None:
+    rules = ("--auto-aof-rewrite-min-size", "100kb")
+    with kvnode_server(*LOGGED, *rules) as server:
+        wire = Wire(server.port)
+        for _ in range(300):
+            wire.call("SET", "a", "x" * 2000)
+        assert wait_until(lambda: folder_size(server) < 100_000, SAVE_S)
+        server.stop()
+        server.start()
+        assert Wire(server.port).call("STRLEN", "a").number() == 2000
