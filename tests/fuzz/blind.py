@@ -1,6 +1,6 @@
 """Many random inputs for the parser and the dispatcher: no crash, no hang, bounded memory.
 
-    python -m tests.fuzz.blind --inputs 10000000 --workers 2 --seed 1
+    KVNODE_BUILD=compiled python -m tests.fuzz.blind --inputs 10000000 --workers 2 --seed 1
 
 An input is a stream of up to 30 requests, well framed, spoilt in some bytes, or noise, fed in
 chunks to one of four sessions of a node; the same bytes go through a bare parser too. A failure
@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from types import FrameType
 from typing import Final
 
-from kvprotocol import requests
+from kvnode import dispatch
 from kvprotocol.errors import ProtocolError
 from kvprotocol.requests import RequestParser
 
@@ -92,7 +92,7 @@ def main() -> int:
     options = parser.parse_args()
     lots = -(-options.inputs // LOT)
     jobs = [(seed, LOT) for seed in range(options.seed, options.seed + lots)]
-    build = "interpreted" if requests.__file__.endswith(".py") else "compiled"
+    build = "interpreted" if dispatch.__file__.endswith(".py") else "compiled"
     print(f"{lots * LOT} inputs, {build}, {options.workers} workers", flush=True)
     begin = time.monotonic()
     failures = peak = done = 0

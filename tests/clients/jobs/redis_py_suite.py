@@ -25,14 +25,7 @@ LEFT_OUT: Final = {
 }
 # What kvnode does not have; docs/differences.md says why.
 NOT_THERE: Final = {
-    "test_bgsave": "no snapshot files",
     "test_sync": "no replication",
-    "test_dump_and_restore": "no DUMP",
-    "test_dump_and_restore_and_replace": "no DUMP",
-    "test_dump_and_restore_absttl": "no DUMP",
-    "test_restore": "no DUMP",
-    "test_restore_idletime": "no DUMP",
-    "test_restore_frequency": "no DUMP",
     "test_object": "no idle time without an LRU policy",
 }
 
