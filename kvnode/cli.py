@@ -191,11 +191,16 @@ def _run_other(arguments: list[str]) -> int:
     completion.add_argument("shell", choices=SHELLS)
     check = commands.add_parser("check-rdb", help="check an RDB file and say what is in it")
     check.add_argument("file", metavar="FILE")
+    check = commands.add_parser("check-aof", help="check an append-only log, and mend its end")
+    check.add_argument("file", metavar="FILE", help="its manifest, or one of its files")
+    check.add_argument("--fix", action="store_true", help="cut the last file where it is damaged")
     options = parser.parse_args(arguments)
-    if arguments[0] == "check-rdb":
+    if arguments[0] in ("check-rdb", "check-aof"):
         # Imported here, since it takes most of the engine with it.
-        from kvnode.durability.check import check_rdb
+        from kvnode.durability.check import check_aof, check_rdb
 
-        return check_rdb(options.file)
+        if arguments[0] == "check-rdb":
+            return check_rdb(options.file)
+        return check_aof(options.file, options.fix)
     print(script(options.shell), end="")
     return 0

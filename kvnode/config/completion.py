@@ -9,6 +9,7 @@ _COMMANDS: Final = {
     "serve": "start a node",
     "completion": "print a shell completion script",
     "check-rdb": "check an RDB file and say what is in it",
+    "check-aof": "check an append-only log, and mend its end",
 }
 _FILES: Final = ("config", "logfile", "aclfile", "unixsocket", "pidfile", "include")
 

@@ -71,6 +71,8 @@ class SnapshotJob:
 
     def step(self, seconds: float = _SLICE_SECONDS) -> None:
         """Go on for some time, or until the thread has enough to do."""
+        if self.is_over:
+            return
         if not self._is_made:
             self._make(self._node.clock.now() + seconds)
         if self._file.is_over:
