@@ -34,10 +34,10 @@ _RETRY_SECONDS: Final = 1.0
 
 @final
 class Syncer:
-    """A thread that syncs files, one after the other; without `is_threaded` it is done at once."""
+    """A thread that syncs files, one after the other; on a disk without threads, at once."""
 
-    def __init__(self, is_threaded: bool) -> None:
-        self.is_threaded = is_threaded
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
         self.notify: Callable[[], None] | None = None  # called in the thread after each sync
         self.done = 0  # the offset of the log that is durable
         self.error = ""
@@ -53,7 +53,7 @@ class Syncer:
     def sync(self, file: File, offset: int, closes: bool = False) -> None:
         """Sync a file that is written up to an offset of the log, and close it if wanted."""
         self._asked += 1
-        if not self.is_threaded:
+        if not self._disk.is_threaded:
             self._do(file, offset, closes)
             return
         if self._worker is None:
@@ -102,15 +102,26 @@ class AppendFile:
         self._file: File | None = None
         self._name = ""
         self._waiting = b""  # what could not be written
+        self._is_broken = False  # it holds half a write, which could not be cut off
+        self._counts = True  # the manifest names it, so that what is in it is found again
         self._written: i64 = 0  # offsets of the log
         self._asked: i64 = 0
         self._next_sync = 0.0
         self._next_try = 0.0
 
-    def open(self, name: str, size: int) -> None:
-        """Write to this file from now on. OSError: it cannot be opened."""
-        file = self._disk.append(name)
+    def turn_to(self, file: File, name: str, size: int, counts: bool) -> None:
+        """Write to this file from now on; it `counts` once the manifest names it.
+
+        What could not be written to the one before is forgotten: the snapshot has it that is the
+        reason for another file.
+        """
         self._retire()
+        self._stream.take()
+        self._waiting = b""
+        self._is_broken = False
+        self._counts = counts
+        self.write_error = ""
+        self._written = self._stream.offset
         self._file = file
         self._name = name
         self.size = size
@@ -127,7 +138,8 @@ class AppendFile:
         if file is not None:
             self._file = None
             self._asked = self._written
-            self._syncer.sync(file, int(self._written), True)
+            done = int(self._written) if self._counts else self._syncer.done
+            self._syncer.sync(file, done, True)
 
     def is_durable(self) -> bool:
         """Return whether replies may go out."""
@@ -140,7 +152,7 @@ class AppendFile:
         file = self._file
         if file is None or (self._stream.is_empty() and not self._waiting):
             return
-        if self._waiting and now < self._next_try:
+        if self._is_broken or (self._waiting and now < self._next_try):
             return
         data = self._waiting + self._stream.take()
         self._waiting = b""
@@ -164,8 +176,7 @@ class AppendFile:
             if self._disk.size(self._name) > self.size:
                 self._disk.truncate(self._name, int(self.size))
         except OSError as error:
-            # What stands in the file now, nobody knows: only a new file helps.
-            self._syncer.error = reason_of(error)
+            self.abandon(reason_of(error))
 
     def sync_now(self) -> None:
         """Have what is written synced, unless the thread is at it; it is asked again then."""
@@ -173,7 +184,33 @@ class AppendFile:
         syncer = self._syncer
         if file is not None and self._asked < self._written and not syncer.is_busy():
             self._asked = self._written
-            syncer.sync(file, int(self._written))
+            syncer.sync(file, int(self._written) if self._counts else syncer.done)
+
+    def make_durable(self) -> None:
+        """Sync what is written, here and now. OSError: that failed, and only a rewrite helps."""
+        file = self._file
+        if file is None:
+            return
+        try:
+            file.sync()
+        except OSError as error:
+            self._syncer.error = reason_of(error)
+            raise
+
+    def begin_to_count(self) -> None:
+        """The manifest names the file now; what was synced before is synced once more."""
+        self._counts = True
+        self._asked = -1
+        self.sync_now()
+
+    def abandon(self, reason: str) -> None:
+        """Write no more to this file, which may not be the last one of the log any more."""
+        self._is_broken = True
+        self.write_error = reason
+
+    def needs_another(self) -> bool:
+        """Return whether this file cannot be relied on any more: only a rewrite helps."""
+        return self._is_broken or bool(self._syncer.error)
 
     def tick(self, now: float) -> None:
         """Sync once a second, and try again what failed."""

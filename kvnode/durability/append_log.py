@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 from mypy_extensions import i64
 
 from kvnode.durability.append_file import AppendFile, Syncer
-from kvnode.durability.disk import Disk, reason_of
+from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.effect_stream import EffectStream
 from kvnode.durability.manifest import BASE, INCREMENT, Manifest, ManifestError, Part
 from kvnode.durability.rdb_reader import FileError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kvnode.node import Node
 
 _NEVER: Final = -1
+_FIRST_RETRY_SECONDS: Final = 1.0  # after the log failed; a rewrite mends it then
 _RETRY_SECONDS: Final = 60.0  # after a rewrite that failed; doubled with each one more
 _RETRY_SECONDS_MAX: Final = 3600.0
 
@@ -38,7 +39,7 @@ class AppendLog:
     def __init__(self, node: Node) -> None:
         self.disk: Disk = node.disk
         self.stream = EffectStream()
-        self.syncer = Syncer(True)
+        self.syncer = Syncer(node.disk)
         self.file = AppendFile(node.disk, self.stream, self.syncer)
         self.job: SnapshotJob | None = None
         self.is_on = False
@@ -52,10 +53,14 @@ class AppendLog:
         self._node = node
         self._manifest = Manifest()
         self._open_part: Part | None = None
+        self._base_number = 0  # of the last one that was made
+        self._increment_number = 0
         self._before: i64 = 0  # bytes of the files before the open increment
         self._new_base: Part | None = None
         self._next_try = 0.0
         self._shown_error = ""
+        # Why the open increment is not named in the manifest: the one before it lacks effects.
+        self._gap = ""
 
     # --- names ------------------------------------------------------------------------------------
 
@@ -88,6 +93,10 @@ class AppendLog:
             raise FileError(f"{self._manifest_path}: {error}") from None
         except OSError as error:
             raise FileError(f"{self._manifest_path}: {reason_of(error)}") from None
+        if self._manifest.base is not None:
+            self._base_number = self._manifest.base.number
+        for part in self._manifest.increments:
+            self._increment_number = part.number
         names = [self._path(part.name) for part in self._manifest.parts()]
         for name in names:
             if disk.size(name) < 0:
@@ -102,6 +111,7 @@ class AppendLog:
         disk.make_folder(self._node.config.text("appenddirname"))
         manifest = Manifest()
         manifest.base = Part(self._name, 1, BASE)
+        self._base_number = 1
         disk.replace(self._name, self._path(self._name))
         self._keep(manifest)
         return [self._path(self._name)]
@@ -120,7 +130,8 @@ class AppendLog:
                     raise FileError(f"{self._path(self._name)}: {job.error}")
                 return
             if self._manifest.increments:
-                self._open(self._manifest.increments[-1])
+                part = self._manifest.increments[-1]
+                self._turn_to(self.disk.append(self._path(part.name)), part, True)
             else:
                 self._turn(True)
         except OSError as error:
@@ -147,7 +158,7 @@ class AppendLog:
 
     def is_durable(self) -> bool:
         """Return whether replies may go out; where nothing can last, writes are refused instead."""
-        return self.file.is_durable() or bool(self.error())
+        return not self.is_on or self.file.is_durable() or bool(self.error())
 
     def is_logging(self) -> bool:
         """Return whether effects are written."""
@@ -177,7 +188,7 @@ class AppendLog:
         """Return why effects cannot be made to last, an empty text where they can."""
         if not self.is_on:
             return ""
-        return self.file.write_error or self.syncer.error
+        return self._gap or self.file.write_error or self.syncer.error
 
     # --- the files --------------------------------------------------------------------------------
 
@@ -187,10 +198,10 @@ class AppendLog:
         self.disk.write_file(self._manifest_path, text)
         self._manifest = manifest
 
-    def _open(self, part: Part) -> None:
+    def _turn_to(self, file: File, part: Part, counts: bool) -> None:
         """Write to an increment from now on."""
         name = self._path(part.name)
-        self.file.open(name, max(self.disk.size(name), 0))
+        self.file.turn_to(file, name, max(self.disk.size(name), 0), counts)
         self._open_part = part
         self._before = 0
         for other in self._manifest.parts():
@@ -199,16 +210,22 @@ class AppendLog:
 
     def _turn(self, is_kept: bool) -> None:
         """Turn to a new increment; `is_kept` means that the manifest names it at once."""
-        number = self._manifest.next_increment()
-        if self._open_part is not None:
-            number = max(number, self._open_part.number + 1)
+        # No number is used twice: a manifest that could not be written may be there all the same.
+        self._increment_number += 1
+        number = self._increment_number
         part = Part(f"{self._name}.{number}.incr.aof", number, INCREMENT)
-        self.disk.create(self._path(part.name)).close()
+        file = self.disk.create(self._path(part.name))
         if is_kept:
+            # Only the last file may end anywhere: the one before must be whole first.
+            self.file.make_durable()
             twin = self._manifest.copy()
             twin.increments.append(part)
-            self._keep(twin)
-        self._open(part)
+            try:
+                self._keep(twin)
+            except OSError as error:
+                self.file.abandon(reason_of(error))
+                raise
+        self._turn_to(file, part, is_kept)
 
     # --- rewriting --------------------------------------------------------------------------------
 
@@ -227,8 +244,10 @@ class AppendLog:
         self.is_scheduled = False
         if self.is_logging():
             self.file.write_out(self._node.clock.now())
-            self._turn(self.is_on)
-        number = self._manifest.next_base()
+            self._gap = self.error()
+            self._turn(self.is_on and not self._gap)
+        self._base_number += 1
+        number = self._base_number
         self._new_base = Part(f"{self._name}.{number}.base.rdb", number, BASE)
         self.job = SnapshotJob(
             self._node,
@@ -247,6 +266,7 @@ class AppendLog:
                 self._shown_error = error
                 self._node.note_disk_state()
                 if error:
+                    self._next_try = now + _FIRST_RETRY_SECONDS
                     self._node.journal.note("warning", "cannot-write-log", {"reason": error})
         job = self.job
         if job is not None:
@@ -263,7 +283,7 @@ class AppendLog:
             return True
         if now < self._next_try:
             return False
-        if self.is_starting:
+        if self.is_starting or self._gap or (self.is_on and self.file.needs_another()):
             return True
         percentage = self._node.config.number("auto-aof-rewrite-percentage")
         if not self.is_on or percentage <= 0:
@@ -292,6 +312,8 @@ class AppendLog:
         self.failures = 0
         self.rewrites += 1
         self.syncer.error = ""  # nothing counts any more that it could have lost
+        self._gap = ""
+        self.file.begin_to_count()
         self._before = job.size
         self.base_size = self.size()
         fields: dict[str, object] = {"keys": job.keys_total, "bytes": job.size}

@@ -34,7 +34,13 @@ class File(Source):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Disk:
-    """A folder's files; names are relative to the folder, or absolute."""
+    """A folder's files; names are relative to the folder, or absolute.
+
+    `is_threaded` says whether what takes long is done in threads, or at once.
+    """
+
+    def __init__(self, is_threaded: bool = True) -> None:
+        self.is_threaded = is_threaded
 
     def create(self, name: str) -> File:
         """Return a new empty file to write; one of this name is replaced by it."""

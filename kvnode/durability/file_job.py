@@ -2,7 +2,7 @@
 
 A thread does the system calls, which let go of the interpreter; the data is made by the node in
 slices. Nobody waits for the thread: the node looks at `is_over` now and then, and holds back while
-too much is `pending`.
+too much is `pending`. On a disk without threads everything is done at once.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ class FileJob:
         self._name = name
         self._temporary = temporary
         self._incremental = incremental
-        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._unsynced = 0
+        self._file: File | None = None
         self._is_given_up = False
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._worker: threading.Thread | None = None
 
     @property
@@ -43,23 +45,30 @@ class FileJob:
         return self._accepted - self.written
 
     def start(self) -> None:
-        """Begin to write what is put, in a thread."""
-        self._worker = threading.Thread(target=self._run, name=self._temporary, daemon=True)
-        self._worker.start()
+        """Begin to write what is put."""
+        if self._disk.is_threaded:
+            self._worker = threading.Thread(target=self._run, name=self._temporary, daemon=True)
+            self._worker.start()
 
     def put(self, data: bytes) -> None:
         """Have some bytes more written."""
         self._accepted += len(data)
-        self._queue.put(data)
+        if self._worker is not None:
+            self._queue.put(data)
+        else:
+            self._do(data)
 
     def finish(self) -> None:
         """Say that no more comes: the file is synced and takes its name."""
-        self._queue.put(None)
+        if self._worker is not None:
+            self._queue.put(None)
+        else:
+            self._do(None)
 
     def give_up(self) -> None:
         """Stop writing; nothing of the file stays."""
         self._is_given_up = True
-        self._queue.put(None)
+        self.finish()
 
     def wait(self) -> None:
         """Wait until the thread is through."""
@@ -67,37 +76,50 @@ class FileJob:
             self._worker.join()
 
     def _run(self) -> None:
+        while not self.is_over:
+            self._do(self._queue.get())
+
+    def _do(self, data: bytes | None) -> None:
+        """Write some bytes, or bring the file to its end."""
+        if self.is_over:
+            return
         try:
-            self._write_all()
+            if self._is_given_up:
+                self._drop()
+            elif data is not None:
+                self._write(data)
+            else:
+                self._complete()
         except OSError as error:
             self.error = reason_of(error)
-        if self.error or self._is_given_up:
-            try:
-                self._disk.remove(self._temporary)
-            except OSError as error:
-                self.error = self.error or reason_of(error)
+            self._drop()
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            self._file = self._disk.create(self._temporary)
+        self._file.write(data)
+        self.written += len(data)
+        self._unsynced += len(data)
+        if self._incremental and self._unsynced >= _SYNC_EVERY:
+            self._file.sync()
+            self._unsynced = 0
+
+    def _complete(self) -> None:
+        file = self._file
+        assert file is not None  # every file has a header
+        file.sync()
+        file.close()
+        self._file = None
+        self._disk.replace(self._temporary, self._name)
         self.is_over = True
 
-    def _write_all(self) -> None:
-        file = self._disk.create(self._temporary)
+    def _drop(self) -> None:
+        """Leave nothing of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
         try:
-            self._write_queue(file)
-        finally:
-            file.close()
-        if not self._is_given_up:
-            self._disk.replace(self._temporary, self._name)
-
-    def _write_queue(self, file: File) -> None:
-        unsynced = 0
-        while True:
-            data = self._queue.get()
-            if data is None or self._is_given_up:
-                break
-            file.write(data)
-            self.written += len(data)
-            unsynced += len(data)
-            if self._incremental and unsynced >= _SYNC_EVERY:
-                file.sync()
-                unsynced = 0
-        if not self._is_given_up:
-            file.sync()
+            self._disk.remove(self._temporary)
+        except OSError as error:
+            self.error = self.error or reason_of(error)
+        self.is_over = True

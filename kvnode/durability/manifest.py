@@ -93,14 +93,6 @@ class Manifest:
         """Return whether no file gives a dataset."""
         return self.base is None and not self.increments
 
-    def next_base(self) -> int:
-        """Return the number of the next base file."""
-        return self.base.number + 1 if self.base is not None else 1
-
-    def next_increment(self) -> int:
-        """Return the number of the next increment."""
-        return self.increments[-1].number + 1 if self.increments else 1
-
     def copy(self) -> Manifest:
         """Return a manifest of the same parts."""
         twin = Manifest()

@@ -47,6 +47,7 @@ class MemoryDisk(Disk):
     """Files by name. `fails_at[operation]` is which one of its kind fails, and how."""
 
     def __init__(self) -> None:
+        super().__init__(is_threaded=False)
         self.content: dict[str, bytearray] = {}
         self.synced: dict[str, int] = {}
         self.room = 1 << 30

@@ -1,0 +1,1 @@
+"""Histories from seeds, on simulated disks."""
