@@ -78,8 +78,9 @@ def until_saved(pair: Pair, count: int) -> None:
     """Wait until both servers have saved so often."""
 
     def are_done() -> bool:
-        saving = pair.figures("rdb_bgsave_in_progress")
-        return saving == (0, 0) and pair.figures("rdb_saves") == (count, count)
+        # In this order: Redis counts a save when it begins.
+        begun = pair.figures("rdb_saves") == (count, count)
+        return begun and pair.figures("rdb_bgsave_in_progress") == (0, 0)
 
     assert wait_until(are_done, SAVE_S)
 
