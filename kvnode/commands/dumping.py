@@ -23,6 +23,14 @@ from kvprotocol.replies import OK, Reply
 _NOT_GIVEN: Final = -1
 _SECOND_MS: Final = 1000
 
+_RESTORE_COMPLEXITY: Final = (
+    "O(N*M) for a collection of N elements of average size M, O(1) for a short string,"
+    " O(N*M*log(N)) for a sorted set"
+)
+_RESTORE_SYNTAX: Final = (
+    "key:k#0 ttl:i serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0]"
+    " [IDLETIME seconds:i@5.0.0] [FREQ frequency:i@5.0.0]"
+)
 _BUSY_KEY: Final = "BUSYKEY Target key name already exists."
 _WRONG_FRAME: Final = "ERR DUMP payload version or checksum are wrong"
 _WRONG_DATA: Final = "ERR Bad data format"
@@ -99,13 +107,9 @@ class _Options:
     group="generic",
     acl="keyspace dangerous",
     since="2.6.0",
-    complexity="O(N*M) for a collection of N elements of average size M, O(1) for a short string,"
-    " O(N*M*log(N)) for a sorted set",
+    complexity=_RESTORE_COMPLEXITY,
     summary="Make a key of a value that DUMP returned.",
-    syntax=(
-        "key:k#0 ttl:i serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0]"
-        " [IDLETIME seconds:i@5.0.0] [FREQ frequency:i@5.0.0]"
-    ),
+    syntax=_RESTORE_SYNTAX,
 )
 def restore(ctx: Context, argv: list[bytes]) -> Reply:
     options = _Options(argv)
@@ -146,13 +150,9 @@ command(
     group="server",
     acl="keyspace dangerous",
     since="3.0.0",
-    complexity="O(N*M) for a collection of N elements of average size M, O(1) for a short string,"
-    " O(N*M*log(N)) for a sorted set",
+    complexity=_RESTORE_COMPLEXITY,
     summary="RESTORE for a slot that is being moved between the nodes of a cluster.",
-    syntax=(
-        "key:k#0 ttl:i serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0]"
-        " [IDLETIME seconds:i@5.0.0] [FREQ frequency:i@5.0.0]"
-    ),
+    syntax=_RESTORE_SYNTAX,
     internal=True,
 )(restore)
 

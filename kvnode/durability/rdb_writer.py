@@ -22,7 +22,6 @@ from kvnode.structures.container import Container
 
 _PIECE_BYTES: Final = 1 << 16
 _IN_PARTS_FROM: Final = 1000  # elements of a value
-_NO_CHECKSUM: Final = 0
 
 
 @final
