@@ -18,6 +18,7 @@ from kvnode.config import Config, ConfigError
 from kvnode.config.directives import DIRECTIVES
 from kvnode.connection import Connection, FlushRound
 from kvnode.context import Clock
+from kvnode.dialing import SocketDialer
 from kvnode.durability.disk import reason_of
 from kvnode.durability.lock import FolderLock
 from kvnode.durability.rdb_reader import FileError
@@ -80,6 +81,7 @@ class Server:
         services.append(Service("metrics-port", self._metrics_connection, for_clients=False))
         self._listeners = Listeners(config, log, services)
         self.node.append_log.syncer.notify = self._on_synced
+        self.node.replication.dialer = SocketDialer(config, loop)
         self.node.yield_control = BusySockets(self.node, self.rounds, self._listeners, loop).poll
         self._warned_of: set[str] = set()
         self._next_freeze = 0.0
@@ -118,8 +120,10 @@ class Server:
             while not (loader is None or loader.is_done or self._stop.is_set()):
                 loader.step(LOAD_SECONDS)
                 await asyncio.sleep(0)
-            if self.config.flag("appendonly") and not self._stop.is_set():
-                node.append_log.start()
+            if not self._stop.is_set():
+                if self.config.flag("appendonly"):
+                    node.append_log.start()
+                node.begin(loader)
         except (FileError, OSError) as error:
             self.log.warning("cannot-load", reason=str(error))
             self.exit_status = EXIT_LOAD

@@ -7,9 +7,5 @@ as it is, and describes itself in the same words. A command that is declared has
 from typing import Final
 
 ABSENT: Final = {
-    b"failover": "admin slow dangerous",
     b"migrate": "keyspace write slow dangerous",
-    b"psync": "admin slow dangerous",
-    b"replconf": "admin slow dangerous",
-    b"sync": "admin slow dangerous",
 }

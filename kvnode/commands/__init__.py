@@ -28,6 +28,7 @@ from kvnode.commands import (  # noqa: F401  # imported for their cards
     observation,
     persistence,
     pubsub,
+    replication,
     scripting,
     server,
     set_algebra,

@@ -31,12 +31,21 @@ def read_class(word: bytes) -> bytes:
 
 def class_of(session: Session) -> bytes:
     """Return a session's class; it decides about output limits too."""
+    if session.is_leader:
+        return MASTER
+    if session.follower is not None and session.follower.is_fed():
+        return REPLICA
     return PUBSUB if session.is_subscribed() else NORMAL
 
 
 def flags_of(session: Session) -> bytes:
     """Return the letters of a session's state, N where it is in none."""
     letters = b""
+    kind = class_of(session)
+    if kind == REPLICA:
+        letters += b"S"
+    if kind == MASTER:
+        letters += b"M"
     if session.monitor:
         letters += b"O"
     if session.is_subscribed():

@@ -13,7 +13,6 @@ from kvnode.context import Context
 from kvnode.datatypes import kinds
 from kvnode.datatypes.lists import List
 from kvnode.digest import dataset_digest, key_digest
-from kvnode.identity import random_id
 from kvnode.memory import value_size
 from kvnode.structures.list_nodes import ListNodes
 from kvprotocol import errors
@@ -151,7 +150,7 @@ def _packed_threshold(ctx: Context, argv: list[bytes]) -> Reply:
 
 
 def _change_replication_id(ctx: Context, argv: list[bytes]) -> Reply:
-    ctx.node.replication_id = random_id(ctx.random)
+    ctx.node.replication.history.begin_anew()
     return OK
 
 

@@ -17,6 +17,7 @@ from mypy_extensions import i64
 from kvnode.durability.append_file import AppendFile, Syncer
 from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.effect_stream import EffectStream
+from kvnode.durability.file_job import FileJob
 from kvnode.durability.manifest import BASE, INCREMENT, Manifest, ManifestError, Part
 from kvnode.durability.rdb_reader import FileError
 from kvnode.durability.snapshot_job import SnapshotJob
@@ -38,7 +39,7 @@ class AppendLog:
 
     def __init__(self, node: Node) -> None:
         self.disk: Disk = node.disk
-        self.stream = EffectStream()
+        self.stream: EffectStream = node.effects
         self.syncer = Syncer(node.disk)
         self.file = AppendFile(node.disk, self.stream, self.syncer)
         self.job: SnapshotJob | None = None
@@ -153,7 +154,8 @@ class AppendLog:
         self._log()
 
     def _log(self) -> None:
-        self._node.dispatcher.log = self.stream
+        self.stream.is_filed = True
+        self._node.update_log()
         self.note_policy()
 
     def is_durable(self) -> bool:
@@ -176,10 +178,11 @@ class AppendLog:
             self.job = None
         if not self.is_logging():
             return
-        self._node.dispatcher.log = None
         self.is_on = False
         self.is_starting = False
         self.file.write_out(self._node.clock.now())
+        self.stream.is_filed = False
+        self._node.update_log()
         self.file.close()
         if self.syncer.error:
             self._node.journal.note("warning", "cannot-close-log", {"reason": self.syncer.error})
@@ -249,13 +252,13 @@ class AppendLog:
         self._base_number += 1
         number = self._base_number
         self._new_base = Part(f"{self._name}.{number}.base.rdb", number, BASE)
-        self.job = SnapshotJob(
-            self._node,
+        file = FileJob(
+            self.disk,
             self._path(self._new_base.name),
             self._path(f"temp-rewriteaof-bg-{os.getpid()}.aof"),
-            True,
             self._node.config.flag("aof-rewrite-incremental-fsync"),
         )
+        self.job = SnapshotJob(self._node, file, True)
 
     def tick(self, now: float) -> bool:
         """Sync, and go on rewriting; return whether a rewrite is in progress."""

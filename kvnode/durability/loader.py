@@ -28,8 +28,16 @@ class Loader:
     `mends_tail`: it is cut there.
     """
 
-    def __init__(self, node: Node, names: list[str], is_log: bool, mends_tail: bool) -> None:
-        """FileError: a file cannot be opened."""
+    def __init__(
+        self,
+        node: Node,
+        names: list[str],
+        is_log: bool,
+        mends_tail: bool,
+        source: File | None = None,
+        size: int = 0,
+    ) -> None:
+        """`source`, of a size, stands for a file that is on no disk. FileError: none is there."""
         self.is_done = False
         self.begin_seconds = node.clock.now()
         self.keys = 0  # of RDB files, loaded so far
@@ -38,7 +46,7 @@ class Loader:
         self._node = node
         self._disk: Disk = node.disk
         self._names = names
-        self._is_log = is_log
+        self.is_log = is_log
         self._mends_tail = mends_tail
         self._next_progress = self.begin_seconds + _PROGRESS_SECONDS
         self._replay = Replay(node)
@@ -47,9 +55,13 @@ class Loader:
         self._file: File | None = None
         self._rdb: RdbReader | None = None
         self._log: LogReader | None = None
+        self._source = source
+        self.size = size
+        self.fields: dict[bytes, bytes] = {}  # of the RDB file that was read last
         self._before = 0  # bytes of the files that are done
         try:
-            self.size = sum(node.disk.size(name) for name in names)
+            if source is None:
+                self.size = sum(node.disk.size(name) for name in names)
             self._open()
         except OSError as error:
             raise FileError(f"{self.name}: {reason_of(error)}") from None
@@ -93,16 +105,16 @@ class Loader:
 
     def _open(self) -> None:
         """Open the next file, and see whether it begins as an RDB file."""
-        file = self._disk.open(self.name)
+        file = self._source or self._disk.open(self.name)
         self._file = file
         self._rdb = None
         self._log = None
         begin = file.read(len(_RDB_BEGIN))
-        if self._is_log and begin != _RDB_BEGIN:
+        if self.is_log and begin != _RDB_BEGIN:
             self._log = LogReader(file, 0, begin)
         else:
             node = self._node
-            self._rdb = RdbReader(node.dataset, node.encodings, file, self._is_log, begin)
+            self._rdb = RdbReader(node.dataset, node.encodings, file, self.is_log, begin)
 
     def _step(self) -> None:
         rdb = self._rdb
@@ -119,11 +131,12 @@ class Loader:
             self._run(log)
 
     def _end_rdb(self, rdb: RdbReader) -> None:
+        self.fields = rdb.fields
         text = rdb.fields.get(b"used-mem", b"0")
         self.used_memory = int(text) if text.isdigit() else 0
         for code in rdb.libraries:
             self._node.scripting.functions.load(code, True)
-        if self._is_log and self._file is not None:
+        if self.is_log and self._file is not None:
             # A log may go on behind the RDB file that it begins with.
             self._rdb = None
             self._log = LogReader(self._file, rdb.position, rdb.rest())
@@ -170,7 +183,7 @@ class Loader:
     def _end_file(self) -> None:
         if self._file is not None:
             self._file.close()
-        self._before += self._disk.size(self.name)
+        self._before = self.position if self._source else self._before + self._disk.size(self.name)
         self._number += 1
         self._rdb = None
         self._log = None
@@ -188,7 +201,7 @@ class Loader:
             "expired": self.expired,
             "seconds": f"{node.clock.now() - self.begin_seconds:.3f}",
         }
-        if self._is_log:
+        if self.is_log:
             fields["requests"] = self.requests
             if self._replay.failures:
                 fields["failed"] = int(self._replay.failures)

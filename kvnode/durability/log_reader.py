@@ -123,16 +123,20 @@ class LogReader:
 
 @final
 class Replay:
-    """Runs the requests of a log on a node. What stands between MULTI and EXEC runs as a whole."""
+    """Runs the requests of a log on a node. What stands between MULTI and EXEC runs as a whole.
 
-    def __init__(self, node: Node) -> None:
+    Requests that are read back from the node's own log leave no effects. Those of a leader's stream
+    do, for the log of this node; they run as the `leader`'s session.
+    """
+
+    def __init__(self, node: Node, leader: Session | None = None) -> None:
         self.requests: i64 = 0
         self.failures: i64 = 0  # answered with an error
         self.is_open = False  # whether a MULTI waits for its EXEC
         self._node = node
-        now = node.clock.now()
-        databases = node.dataset.databases
-        self._session = Session(0, node.dispatcher, databases[0], Outlet(), now)
+        self._is_logged = leader is not None
+        database = node.dataset.databases[0]
+        self._session = leader or Session(0, node.dispatcher, database, Outlet(), node.clock.now())
         self._queued: list[list[bytes]] = []
 
     def run(self, argv: list[bytes]) -> None:
@@ -143,8 +147,11 @@ class Replay:
         elif name == b"EXEC":
             queued = self._queued
             self.drop()
+            opened = self._node.dispatcher.open_unit()
             for words in queued:
                 self._execute(words)
+            if opened:
+                self._node.dispatcher.close_unit()
         elif self.is_open:
             self._queued.append(argv)
         else:
@@ -169,6 +176,7 @@ class Replay:
         session = self._session
         ctx = dispatcher.ctx
         dataset = node.dataset
+        database = session.keyspace.index
         ctx.enter(session, session.keyspace)
         ctx.may_block = False
         expires_keys = dataset.expires_keys
@@ -178,10 +186,16 @@ class Replay:
         dataset.is_replaying = False
         dataset.expires_keys = expires_keys
         ctx.may_block = True
+        self.requests += 1
+        if isinstance(reply, ErrorReply):
+            self.failures += 1
+            if self._is_logged:
+                fields: dict[str, object] = {"command": command.full_name, "reply": reply.message}
+                node.journal.note("warning", "leader-request-failed", fields)
+        if self._is_logged:
+            dispatcher.note_applied(session, command, argv, database)
+            return
         dataset.changes = 0
         ctx.effects = None
         if dataset.own_effects:
             dataset.own_effects = []
-        self.requests += 1
-        if isinstance(reply, ErrorReply):
-            self.failures += 1

@@ -121,6 +121,9 @@ class RdbReader:
         elif code == types.AUX:
             name = reader.string()
             self.fields[name] = reader.string()
+            if name == b"repl-id":
+                # The file is a copy of a history, in which a DEL of what has expired follows.
+                self._keeps_expired = True
         elif code == types.FUNCTION:
             self.libraries.append(reader.string())
         elif code == types.END:

@@ -40,6 +40,7 @@ HAS_SOCKETS: Final = (
     "kvnode.listeners",
     "kvnode.connection",
     "kvnode.busy",
+    "kvnode.dialing",
     "kvnode.tls",
     "kvnode.metrics_http",
 )
