@@ -13,6 +13,7 @@ import time
 from typing import Final, Self
 
 POLL_S: Final = 0.02
+SETTLE_S: Final = 1.0
 CHUNK: Final = 1 << 16
 # A small window, so that a leader soon feels that nobody reads.
 WINDOW_BYTES: Final = 1 << 14
@@ -48,6 +49,7 @@ class Proxy:
         self.bytes_down = 0
         self.heal()
         self._closing = False
+        self._passing = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -101,10 +103,18 @@ class Proxy:
     def stall(self) -> None:
         """Read nothing more, so that both ends' buffers fill."""
         self.stalled = True
+        self._settle()
 
     def swallow(self) -> None:
         """A black hole: read everything, hand on nothing. Only a cut mends it."""
         self.swallows = True
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until pieces that were on their way have passed, unless they are held up."""
+        deadline = time.monotonic() + SETTLE_S
+        while self._passing and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def read_slowly(self, rate_bytes_s: int) -> None:
         """Carry so many bytes a second down."""
@@ -147,11 +157,20 @@ class Proxy:
     def _pump(self, link: Link, source: socket.socket, sink: socket.socket, down: bool) -> None:
         try:
             while not (link.is_cut or self._closing):
-                if self.stalled or not select.select([source], [], [], POLL_S)[0]:
-                    time.sleep(POLL_S if self.stalled else 0)
+                if not select.select([source], [], [], POLL_S)[0]:
                     continue
-                if not self._pass(source, sink, down):
-                    break
+                with self._lock:
+                    goes = not self.stalled
+                    self._passing += goes
+                if not goes:
+                    time.sleep(POLL_S)
+                    continue
+                try:
+                    if not self._pass(source, sink, down):
+                        break
+                finally:
+                    with self._lock:
+                        self._passing -= 1
         except (OSError, ValueError):
             pass
         link.cut()
