@@ -12,6 +12,7 @@ A test names the kinds of its servers by `combinations`, and gets them from the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import pytest
@@ -184,7 +185,7 @@ def are_in_step(leader: Node, follower: Node) -> bool:
 def in_step(leader: Node, *followers: Node) -> None:
     """Wait until each follower has applied all that the leader has sent."""
     for follower in followers:
-        if not wait_until(lambda f=follower: are_in_step(leader, f), LIMIT_S, POLL_S):  # type: ignore[misc]
+        if not wait_until(partial(are_in_step, leader, follower), LIMIT_S, POLL_S):
             raise AssertionError(f"not in step: {leader.shown()}\n{follower.shown()}")
 
 

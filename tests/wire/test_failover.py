@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -230,6 +231,7 @@ def test_clients_that_write_lose_nothing_by_failovers(start: Start, kinds: Kinds
     acknowledged = 0
     is_over = threading.Event()
     failures: list[str] = []
+    goal = [0]
 
     def write() -> None:
         nonlocal acknowledged
@@ -255,10 +257,10 @@ def test_clients_that_write_lose_nothing_by_failovers(start: Start, kinds: Kinds
     writer.start()
     try:
         for source, target in ((leader, follower), (follower, leader)) * 2:
-            goal = acknowledged + 50
-            assert wait_until(lambda g=goal: acknowledged > g or bool(failures), LIMIT_S)  # type: ignore[misc]
+            goal[0] = acknowledged + 50
+            assert wait_until(lambda: acknowledged > goal[0] or bool(failures), LIMIT_S)
             source.value("FAILOVER")
-            assert wait_until(lambda s=source, t=target: has_moved(s, t), LIMIT_S)  # type: ignore[misc]
+            assert wait_until(partial(has_moved, source, target), LIMIT_S), source.shown()
             in_step(target, source)
     finally:
         is_over.set()

@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -25,6 +26,11 @@ def syncs(leader: Node) -> tuple[int, int]:
     """How many full and partial resyncs the leader has given."""
     stats = leader.info("stats")
     return int(stats["sync_full"]), int(stats["sync_partial_ok"])
+
+
+def has_synced(leader: Node, full: int, resumed: int) -> bool:
+    """Has the leader given so many full and partial resyncs, and no more?"""
+    return syncs(leader) == (full, resumed)
 
 
 def linked_through(start: Start, kinds: Kinds, proxy: Proxy, *directives: str) -> tuple[Node, Node]:
@@ -71,13 +77,13 @@ def proxy() -> Iterator[Proxy]:
 @combinations("redis_to_kvnode kvnode_to_redis kvnode_to_kvnode")
 def test_a_cut_link_is_taken_up_where_it_broke(start: Start, kinds: Kinds, proxy: Proxy) -> None:
     leader, follower = linked_through(start, kinds, proxy)
-    full, partial = syncs(leader)
+    full, resumed = syncs(leader)
     proxy.refuse()
     follower.until(lambda: not follower.is_linked(), "unlinked")
     leader.feed(*changes(KEYS, 200))
     proxy.heal()
     assert same_data(leader, follower) > KEYS // 2
-    assert syncs(leader) == (full, partial + 1)
+    assert syncs(leader) == (full, resumed + 1)
 
 
 @combinations()
@@ -86,13 +92,13 @@ def test_a_link_that_breaks_inside_a_command_is_taken_up(
 ) -> None:
     leader, follower = linked_through(start, kinds, proxy, *QUIET)
     for number, count in enumerate((1, 4, 17, 33, 120)):
-        full, partial = syncs(leader)
+        full, resumed = syncs(leader)
         proxy.cut_behind(b"*", count)
         leader.value("MULTI")
         leader.value("SET", f"left:{number}", "x" * 50)
         leader.value("SET", f"right:{number}", "x" * 50)
         leader.value("EXEC")
-        follower.until(lambda f=full, p=partial: syncs(leader) == (f, p + 1), "resynced")  # type: ignore[misc]
+        follower.until(partial(has_synced, leader, full, resumed + 1), "resynced")
         assert same_data(leader, follower) > KEYS
 
 
@@ -101,13 +107,13 @@ def test_what_the_backlog_no_longer_holds_is_sent_whole(
     start: Start, kinds: Kinds, proxy: Proxy
 ) -> None:
     leader, follower = linked_through(start, kinds, proxy, *SMALL_BACKLOG)
-    full, partial = syncs(leader)
+    full, resumed = syncs(leader)
     proxy.refuse()
     leader.until(lambda: leader.count("connected_slaves") == 0, "alone")
     leader.feed(*(("SET", f"new:{number}", "x" * 1000) for number in range(1000)))
     proxy.heal()
     assert same_data(leader, follower) >= KEYS + 1000
-    assert syncs(leader) == (full + 1, partial)
+    assert syncs(leader) == (full + 1, resumed)
     assert leader.count("sync_partial_err") > 0
     assert leader.count("repl_backlog_size") == 16384
 
@@ -246,13 +252,13 @@ def test_a_follower_that_was_shut_down_goes_on_where_it_stopped(
     start: Start, kinds: Kinds, proxy: Proxy
 ) -> None:
     leader, follower = linked_through(start, kinds, proxy)
-    full, partial = syncs(leader)
+    full, resumed = syncs(leader)
     follower.shut_down("SAVE")
     leader.feed(*changes(KEYS, 200))
     follower.server.command += ["--replicaof", "127.0.0.1", str(proxy.port)]
     follower.restart()
     assert same_data(leader, follower) > KEYS // 2
-    assert syncs(leader) == (full, partial + 1)
+    assert syncs(leader) == (full, resumed + 1)
 
 
 @combinations()
@@ -297,6 +303,10 @@ def test_a_node_that_loads_does_not_follow_yet(start: Start, kinds: Kinds, proxy
     assert same_data(leader, follower) == 0
 
 
+def has_carried(proxy: Proxy, goal: int) -> bool:
+    return proxy.bytes_down > goal
+
+
 def one_fault(proxy: Proxy, draw: random.Random) -> str:
     """Break the link in some way; say how."""
     name = draw.choice(("cut", "cut_after", "cut_behind", "refuse", "swallow", "delay", "slow"))
@@ -327,7 +337,7 @@ def fault_rounds(start: Start, kinds: Kinds, proxy: Proxy, rounds: int, seed: in
             for _ in range(draw.randrange(1, 4)):
                 told.append(one_fault(proxy, draw))
                 goal = proxy.bytes_down + draw.randrange(1000, 50_000)
-                wait_until(lambda g=goal: proxy.bytes_down > g, 0.5)  # type: ignore[misc]
+                wait_until(partial(has_carried, proxy, goal), 0.5)
         swallowed = proxy.swallows
         proxy.heal()
         if swallowed:

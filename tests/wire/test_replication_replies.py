@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -62,6 +63,14 @@ def followers(start: Start, kind: str) -> Iterator[Sides]:
     sides = Sides(nodes, (leader, leader))
     yield sides
     sides.close()
+
+
+def is_unlinked(node: Node) -> bool:
+    return not node.is_linked()
+
+
+def has_resumed(leader: Node) -> bool:
+    return leader.count("sync_partial_ok") == 1
 
 
 def same_flagged_scripts(pair: Pair) -> None:
@@ -129,6 +138,12 @@ def test_requests_to_a_leader_without_followers(alone: Pair) -> None:
         FAILOVER TIMEOUT 10 TIMEOUT 10
         FAILOVER TIMEOUT 10 FORCE
         FAILOVER NOW
+    """)
+
+
+@OURS
+def test_what_followers_say_said_by_clients(alone: Pair) -> None:
+    alone.same_script("""
         PSYNC
         PSYNC x
         REPLCONF
@@ -254,7 +269,7 @@ def test_a_follower_without_its_leader_serves_what_it_is_told_to(
     in_step(followers.others[0], *followers.nodes)
     followers.others[0].kill()
     for node in followers.nodes:
-        node.until(lambda n=node: not n.is_linked(), "unlinked")  # type: ignore[misc]
+        node.until(partial(is_unlinked, node), "unlinked")
     pair.same("GET", "a")
     pair.same("CONFIG", "SET", "replica-serve-stale-data", "no")
     for line in (
@@ -340,7 +355,7 @@ def test_the_lines_of_links_in_client_list(leaders: Sides) -> None:
     pair.same("CLIENT", "KILL", "TYPE", "master")
     pair.same("CLIENT", "KILL", "TYPE", "replica")
     for node, follower in zip(leaders.nodes, leaders.others or (), strict=True):
-        follower.until(lambda n=node: n.count("sync_partial_ok") == 1, "back")  # type: ignore[misc]
+        follower.until(partial(has_resumed, node), "back")
         in_step(node, follower)
         assert node.count("sync_full") == 1
 
@@ -370,7 +385,7 @@ def test_info_and_role_of_a_follower(followers: Sides) -> None:
     in_step(leader, *followers.nodes)
     leader.kill()
     for node in followers.nodes:
-        node.until(lambda n=node: not n.is_linked(), "unlinked")  # type: ignore[misc]
+        node.until(partial(is_unlinked, node), "unlinked")
     same_fields(followers.nodes, ("role", "master_link_status", "master_failover_state"))
     states = {b"connect", b"connecting", b"handshake"}
     for role in roles():
