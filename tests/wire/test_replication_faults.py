@@ -12,12 +12,17 @@ import pytest
 
 from .bulk_client import BulkClient
 from .client import WireError, wait_until
+from .contents import same_contents
 from .datasets import changes, dataset
 from .following import LIMIT_S, Kinds, Node, Start, combinations, in_step, same_data
 from .proxy import Proxy
 
 KEYS = 1_500
 SMALL_BACKLOG = ("--repl-backlog-size", "16384")
+TRIOS = (
+    *("redis_to_kvnode_to_redis", "kvnode_to_redis_to_kvnode", "kvnode_to_kvnode_to_kvnode"),
+    *("kvnode_to_kvnode_to_redis", "redis_to_redis_to_kvnode", "redis_to_redis_to_redis"),
+)
 # A leader that pings moves its offset; a test that counts bytes has it quiet.
 QUIET = ("--repl-ping-replica-period", "3600")
 
@@ -362,3 +367,69 @@ def test_no_fault_of_many_makes_the_copies_differ(
     start: Start, kinds: Kinds, proxy: Proxy, seed: int
 ) -> None:
     fault_rounds(start, kinds, proxy, 25, seed)
+
+
+@combinations("redis_to_kvnode")
+def test_a_follower_that_logs_has_all_of_it_after_a_kill(start: Start, kinds: Kinds) -> None:
+    leader, follower = start(kinds[0]), start(kinds[1], "--appendonly", "yes")
+    leader.feed(*dataset(KEYS))
+    follower.feed(("SET", "of its own", 1))
+    follower.follow(leader)
+    in_step(leader, follower)
+    leader.feed(*changes(KEYS, KEYS))
+    in_step(leader, follower)
+    # The base that a full resync asks for may still be on its way.
+    follower.until(lambda: follower.count("aof_rewrite_in_progress") == 0, "with a new base")
+    follower.until(lambda: follower.count("aof_rewrite_scheduled") == 0, "with a new base")
+    follower.kill()
+    follower.restart()
+    assert follower.info()["role"] == "master"
+    assert same_contents(leader.port, follower.port, logged=True) > KEYS // 2
+
+
+@combinations("redis_to_kvnode_to_redis", TRIOS)
+def test_cuts_in_a_chain_leave_all_equal(start: Start, kinds: Kinds) -> None:
+    leader, middle, last = (start(kind, *SMALL_BACKLOG) for kind in kinds)
+    leader.feed(*dataset(KEYS))
+    with Proxy(leader.port) as upper, Proxy(middle.port) as lower:
+        middle.follow(upper.port)
+        last.follow(lower.port)
+        same_data(leader, middle)
+        same_data(middle, last)
+        for number in range(4):
+            with load_on(leader):
+                for proxy in (upper, lower) if number % 2 else (lower, upper):
+                    goal = proxy.bytes_down + 20_000
+                    wait_until(partial(has_carried, proxy, goal), 2.0)
+                    proxy.cut_after(1 + 37 * number)
+            for proxy in (upper, lower):
+                proxy.heal()
+            same_data(leader, middle)
+            same_data(middle, last)
+
+
+@pytest.mark.long
+@combinations()
+def test_a_follower_that_lags_does_not_count(start: Start, kinds: Kinds, proxy: Proxy) -> None:
+    leader, follower = linked_through(start, kinds, proxy)
+    leader.config("min-replicas-max-lag", 2)
+    leader.config("min-replicas-to-write", 1)
+    leader.value("SET", "a", 1)
+    proxy.stall()
+    text = b"NOREPLICAS Not enough good replicas to write."
+    leader.until(lambda: leader.call("SET", "a", 2).value == text, "refusing writes")
+    assert leader.info()["min_slaves_good_slaves"] == "0"
+    proxy.heal()
+    leader.until(lambda: leader.call("SET", "a", 3).value == b"OK", "accepting writes")
+    assert same_data(leader, follower) > KEYS
+
+
+@combinations()
+def test_a_follower_does_not_evict_of_itself(start: Start, kinds: Kinds) -> None:
+    leader, follower = start(kinds[0]), start(kinds[1])
+    follower.config("maxmemory-policy", "allkeys-random")
+    follower.config("maxmemory", "1mb")
+    follower.follow(leader)
+    leader.feed(*(("SET", f"key:{number}", "x" * 1000) for number in range(4_000)))
+    assert same_data(leader, follower) == 4_000
+    assert follower.count("evicted_keys") == 0
