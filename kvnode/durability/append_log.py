@@ -165,8 +165,9 @@ class AppendLog:
         return self.is_on or self.is_starting
 
     def note_policy(self) -> None:
-        """Take over `appendfsync`."""
+        """Take over `appendfsync` and `aof-timestamp-enabled`."""
         self.file.policy = self._node.config.text("appendfsync")
+        self.file.notes_time = self._node.config.flag("aof-timestamp-enabled")
 
     def turn_off(self) -> None:
         """Log no more; what was logged is durable."""

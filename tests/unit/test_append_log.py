@@ -191,6 +191,33 @@ def test_annotations_are_skipped(disk: MemoryDisk) -> None:
     assert list(content(disk)) == [(0, b"a")]
 
 
+def test_the_file_says_once_a_second_when_its_requests_were_written(disk: MemoryDisk) -> None:
+    engine = started(disk, aof_timestamp_enabled="yes")
+    begin = int(engine.clock.seconds)
+    offset = engine.node.append_log.stream.offset
+    for step in (0.0, 0.5, 0.6, 5.0):
+        engine.clock.seconds += step
+        for words in ([b"MULTI"], [b"SET", b"a", b"1"], [b"SET", b"b", b"1"], [b"EXEC"]):
+            engine.send(words)
+        engine.send([b"GET", b"a"])
+        write_out(engine)
+    data = bytes(disk.content[INCREMENT])
+    times = [line for line in data.split(b"\r\n") if line.startswith(b"#")]
+    assert times == [b"#TS:%d" % second for second in (begin, begin + 1, begin + 6)]
+    assert data.count(b"\r\n*1\r\n$5\r\nMULTI\r\n") == 4
+    assert data.startswith(times[0])
+    assert data.index(times[1]) < data.index(b"MULTI", data.index(b"EXEC", data.index(b"EXEC") + 1))
+    # A follower's offset does not count them.
+    size = len(data) - sum(len(line) + 2 for line in times)
+    assert engine.node.append_log.stream.offset - offset == size
+    assert content(disk) == engine.dump()
+    engine.send([b"CONFIG", b"SET", b"aof-timestamp-enabled", b"no"])
+    engine.clock.seconds += 10.0
+    engine.send([b"SET", b"a", b"1"])
+    write_out(engine)
+    assert disk.content[INCREMENT].count(b"#TS") == 3
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,7 @@ from .test_snapshots import SAVE_S, folder_of, same_everything
 
 FOLDER = "appendonlydir"
 LOGGED = ("--appendonly", "yes")
+OUR_CHECK_AND_THEIRS = ([sys.executable, "-m", "kvnode", "check-aof"], ["redis-check-aof"])
 
 
 def crossed(pair: Pair) -> Pair:
@@ -91,6 +96,51 @@ def test_the_log_is_turned_on_and_off_as_in_redis(tmp_path: Path) -> None:
         other = crossed(pair)
         assert other.same("KEYS", "*").items()
         other.same("DBSIZE")
+
+
+def test_logs_that_say_when_are_exchanged_with_redis_and_cut_at_a_time() -> None:
+    noting = (*LOGGED, "--aof-timestamp-enabled", "yes")
+    with kvnode_server(*noting) as ours, redis_server(*noting) as theirs:
+        pair = Pair(ours, theirs)
+        pair.same_script("""
+            SET a 1
+            SELECT 3
+            SET b 1
+            MULTI
+            SET c 1
+        """)
+        time.sleep(1.1)
+        pair.same_script("""
+            SET d 1
+            EXEC
+            EVAL "redis.call('SET', 'e', 1) return redis.call('SET', 'f', 1)" 0
+        """)
+        paths = [
+            folder_of(server) / FOLDER / "appendonly.aof.1.incr.aof" for server in pair.servers
+        ]
+        shapes = []
+        for path in paths:
+            assert len(times_in(path)) == len(set(times_in(path))) == 2
+            shapes.append(re.sub(rb"#TS:\d+", b"#ts", path.read_bytes()).lower())
+        assert shapes[0] == shapes[1]
+        before = same_everything(pair)
+        other = crossed(pair)
+        assert same_everything(other) == before
+        other.close()
+        for server in pair.servers:
+            server.stop()
+        first = times_in(paths[0])[0]
+        for path, program in zip(paths, OUR_CHECK_AND_THEIRS, strict=True):
+            manifest = path.with_name("appendonly.aof.manifest")
+            command = [*program, "--truncate-to-timestamp", first, str(manifest)]
+            subprocess.run(command, env=ours.environment, check=True, capture_output=True)
+            assert times_in(path) == [first]
+        assert paths[0].stat().st_size == paths[1].stat().st_size
+
+
+def times_in(path: Path) -> list[str]:
+    """The seconds of the annotations in a log's file."""
+    return re.findall(r"#TS:(\d+)\r\n", path.read_bytes().decode())
 
 
 def test_a_torn_tail_is_cut_and_a_damaged_middle_refused() -> None:
