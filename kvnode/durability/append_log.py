@@ -94,14 +94,23 @@ class AppendLog:
         except OSError as error:
             raise FileError(f"{self._manifest_path}: {reason_of(error)}") from None
         if self._manifest.base is not None:
-            self._base_number = self._manifest.base.number
+            self._base_number = max(self._base_number, self._manifest.base.number)
         for part in self._manifest.increments:
-            self._increment_number = part.number
+            self._increment_number = max(self._increment_number, part.number)
         names = [self._path(part.name) for part in self._manifest.parts()]
         for name in names:
             if disk.size(name) < 0:
                 raise FileError(f"{name}: named in the manifest, but not there")
         return names
+
+    def current_files(self) -> list[str]:
+        """Return the files that give the dataset as it is, all written. FileError: they do not."""
+        if not self.is_logging():
+            return self.find()
+        self.file.write_out(self._node.clock.now())
+        if self.error():
+            raise FileError(f"{self._path(self._name)}: {self.error()}")
+        return [self._path(part.name) for part in self._manifest.parts()]
 
     def _adopt_old(self) -> list[str]:
         """Move a log that Redis wrote before version 7, one file, to where it belongs now."""

@@ -128,7 +128,8 @@ class SystemDisk(Disk):
     """The files of the process's working folder, which is what `dir` says."""
 
     def create(self, name: str) -> File:
-        return _SystemFile(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        # At the end, wherever that is: it may have been cut since the last write.
+        return _SystemFile(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
 
     def open(self, name: str) -> File:
         return _SystemFile(name, os.O_RDONLY)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import random
+from pathlib import Path
 
 import pytest
 
 from kvnode.config import Config
+from kvnode.durability.disk import SystemDisk
 from kvnode.durability.loader import Loader
 from kvnode.durability.manifest import Manifest, ManifestError
 from kvnode.durability.rdb_reader import FileError
@@ -257,6 +259,18 @@ def test_an_old_log_of_one_file_is_taken_over(disk: MemoryDisk) -> None:
     assert list(content(disk)) == [(0, b"a")]
     assert "appendonly.aof" not in disk.content
     assert list(content(disk)) == [(0, b"a")]
+
+
+def test_a_file_that_was_cut_goes_on_where_it_ends_now(tmp_path: Path) -> None:
+    """As after a write that the system took in part."""
+    disk = SystemDisk()
+    name = str(tmp_path / "file")
+    file = disk.create(name)
+    file.write(b"whole half")
+    disk.truncate(name, 6)
+    file.write(b"again")
+    file.close()
+    assert disk.read_file(name) == b"whole again"
 
 
 def test_a_full_disk_refuses_writes_until_there_is_room(disk: MemoryDisk) -> None:
