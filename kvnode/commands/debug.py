@@ -19,7 +19,7 @@ from kvnode.memory import value_size
 from kvnode.structures.list_nodes import ListNodes
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
-from kvprotocol.numbers import parse_float
+from kvprotocol.numbers import leading_integer, parse_float
 from kvprotocol.replies import (
     OK,
     BigNumber,
@@ -127,20 +127,8 @@ def _listpack(ctx: Context, argv: list[bytes]) -> Reply:
 
 
 def _set_active_expire(ctx: Context, argv: list[bytes]) -> Reply:
-    ctx.node.active_expiry = _leading_integer(argv[2]) != 0
+    ctx.node.active_expiry = leading_integer(argv[2]) != 0
     return OK
-
-
-def _leading_integer(word: bytes) -> int:
-    """Return the number at the beginning of a word as C's atoi reads it, 0 where there is none."""
-    end = 0
-    word = word.lstrip()
-    if word[:1] in (b"-", b"+"):
-        end = 1
-    while word[end : end + 1].isdigit():
-        end += 1
-    digits = word[:end]
-    return int(digits) if digits and digits not in (b"-", b"+") else 0
 
 
 def _ignored(ctx: Context, argv: list[bytes]) -> Reply:

@@ -60,7 +60,7 @@ def test_commands_that_kvnode_lacks_can_be_named_and_are_not_declared() -> None:
     for name, words in ABSENT.items():
         assert SETS.find(name) >= 0
         assert set(words.split()) <= set(CATEGORIES)
-    make(b"+psync", b"+replconf", b"-migrate")
+    make(b"+psync", b"-replconf")
 
 
 def test_a_set_as_bytes_holds_the_bits_of_the_integer() -> None:
