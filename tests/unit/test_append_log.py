@@ -369,3 +369,97 @@ def test_a_rewrite_that_fails_anywhere_loses_nothing(
     expected = engine.dump()
     assert set(expected) == {(0, name) for name in (b"a", b"b", b"c")}
     assert content(disk) == expected
+
+
+def manifest_lines(disk: MemoryDisk) -> list[str]:
+    return disk.content[MANIFEST].decode().splitlines()
+
+
+def test_old_files_are_named_until_they_are_gone(disk: MemoryDisk) -> None:
+    engine = started(disk)
+    engine.send([b"SET", b"a", b"1"])
+    write_out(engine)
+    disk.fails_at["remove"] = (disk.counts.get("remove", 0) + 1, errno.EIO)
+    engine.send([b"BGREWRITEAOF"])
+    finish(engine)
+    assert engine.node.append_log.last_is_ok
+    assert {line[-1] for line in manifest_lines(disk)} == set("bih")
+    # The next start finishes it, and so does the next rewrite.
+    twin = MemoryDisk()
+    twin.content = {name: bytearray(data) for name, data in disk.content.items()}
+    twin.synced = dict(disk.synced)
+    assert content(twin) == engine.dump()
+    engine.send([b"BGREWRITEAOF"])
+    finish(engine)
+    for one in (disk, twin):
+        assert {line[-1] for line in manifest_lines(one)} == set("bi")
+        assert one.names("appendonlydir") == sorted(
+            [MANIFEST.removeprefix(FOLDER), *(line.split()[1] for line in manifest_lines(one))]
+        )
+
+
+def test_a_rewrite_that_could_not_be_named_leaves_nothing_in_the_end(disk: MemoryDisk) -> None:
+    engine = started(disk)
+    for operation in ("replace", "create", "sync", "write"):
+        engine.send([b"SET", b"a", b"1"])
+        write_out(engine)
+        disk.fails_at[operation] = (disk.counts[operation] + 2, errno.EIO)
+        engine.send([b"BGREWRITEAOF"])
+        finish(engine)
+        disk.fails_at.clear()
+    engine.send([b"BGREWRITEAOF"])
+    finish(engine)
+    named = [line.split()[1] for line in manifest_lines(disk)]
+    assert disk.names("appendonlydir") == sorted([MANIFEST.removeprefix(FOLDER), *named])
+    assert content(disk) == engine.dump()
+
+
+def test_what_no_manifest_names_stays_and_is_told(disk: MemoryDisk) -> None:
+    started(disk).send([b"SET", b"a", b"1"])
+    before = {
+        FOLDER + "appendonly.aof.7.incr.aof": b"somebody's",
+        FOLDER + "appendonly.aof.9.base.rdb": b"data",
+        FOLDER + "other.aof.30.incr.aof": b"not of this log",
+        FOLDER + "appendonly.aof.x.incr.aof": b"no number",
+    }
+    empty = FOLDER + "appendonly.aof.12.incr.aof"
+    for name, data in [*before.items(), (empty, b"")]:
+        disk.content[name] = bytearray(data)
+        disk.synced[name] = len(data)
+    engine = started(disk)
+    notes = [fields for _, name, fields in engine.node.journal.take() if name.startswith("log-f")]
+    files = "appendonly.aof.7.incr.aof appendonly.aof.9.base.rdb"
+    assert notes == [{"folder": "appendonlydir", "files": files}]
+    engine.send([b"BGREWRITEAOF"])
+    finish(engine)
+    assert {name: bytes(disk.content[name]) for name in before} == before
+    assert empty not in disk.content
+    named = [line.split()[1] for line in manifest_lines(disk)]
+    assert named == ["appendonly.aof.10.base.rdb", "appendonly.aof.13.incr.aof"]
+
+
+def test_a_log_that_was_off_at_the_start_goes_on_behind_the_files_that_are_there(
+    disk: MemoryDisk,
+) -> None:
+    engine = started(disk)
+    engine.send([b"SET", b"old", b"1"])
+    write_out(engine)
+    whole = {name: bytes(data) for name, data in disk.content.items()}
+    config = Config()
+    config.set_many([("save", "")])
+    engine = Engine(config=config, disk=disk)
+    engine.send([b"SET", b"new", b"1"])
+    # Until the first base is there the log of before counts, and is as it was.
+    engine.node.append_log.turn_on()
+    assert {name: bytes(disk.content[name]) for name in whole} == whole
+    engine.node.append_log.turn_off()
+    assert {name: bytes(data) for name, data in disk.content.items()} == whole
+    engine.node.append_log.turn_on()
+    finish(engine)
+    write_out(engine)
+    assert not whole.keys() & disk.content.keys() - {MANIFEST}
+    assert content(disk) == engine.dump()
+    disk.content[MANIFEST][:] = b"nonsense\n"
+    engine = Engine(config=config, disk=disk)
+    with pytest.raises(OSError, match=r"manifest: line 1: not: file NAME"):
+        engine.node.append_log.turn_on()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -159,6 +160,50 @@ def test_a_torn_tail_is_cut_and_a_damaged_middle_refused() -> None:
         path.write_bytes(data.replace(b"*3", b"*z", 1))
         with pytest.raises(RuntimeError, match=r"1\.incr\.aof: not the number .* \(offset \d+\)"):
             server.start()
+
+
+def test_what_a_killed_node_left_is_removed_at_the_start() -> None:
+    with kvnode_server(*LOGGED) as server:
+        Wire(server.port).call("SET", "a", "1")
+        assert server.process is not None
+        server.process.kill()
+        dead = server.pid
+        server.stop()
+        folder = folder_of(server)
+        gone = [
+            folder / f"temp-{dead}.rdb",
+            folder / f"temp-rewriteaof-bg-{dead}.aof",
+            folder / FOLDER / f"temp-rewriteaof-bg-{dead}.aof",
+        ]
+        stays = [folder / f"temp-{os.getpid()}.rdb", folder / FOLDER / "appendonly.aof.1.base.aof"]
+        for path in gone + stays:
+            path.write_bytes(b"REDIS")
+        server.start()
+        wire = Wire(server.port)
+        assert wait_until(lambda: wire.call("GET", "a").text() == b"1", SAVE_S)
+        assert not [path for path in gone if path.exists()]
+        assert [path for path in stays if path.exists()] == stays
+        assert "event=removed-leftover" in server.log_tail()
+        assert wait_until(lambda: "event=log-files-not-in-manifest" in server.log_tail(), SAVE_S)
+
+
+def test_a_manifest_that_names_files_of_the_past_is_read_by_both() -> None:
+    with kvnode_server(*LOGGED) as ours, redis_server(*LOGGED) as theirs:
+        pair = Pair(ours, theirs)
+        pair.same("SET", "a", 1)
+        for server in pair.servers:
+            server.stop()
+            folder = folder_of(server) / FOLDER
+            with (folder / "appendonly.aof.manifest").open("a") as manifest:
+                manifest.write("file appendonly.aof.9.incr.aof seq 9 type h\n")
+            (folder / "appendonly.aof.9.incr.aof").touch()
+        other = crossed(pair)
+        other.same("GET", "a")
+        paths = [
+            folder_of(server) / FOLDER / "appendonly.aof.9.incr.aof" for server in pair.servers
+        ]
+        assert wait_until(lambda: not any(path.exists() for path in paths), SAVE_S)
+        other.close()
 
 
 def is_smaller(server: Server, size: int) -> bool:
