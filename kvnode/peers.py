@@ -107,7 +107,8 @@ class KeptPeers:
         if kept is None:
             kept = KeptPeer(self._peers.connect(host, port, seconds))
             if len(self._kept) >= _KEPT_MAX:
-                self.drop(*next(iter(self._kept)))
+                oldest_host, oldest_port = next(iter(self._kept))
+                self.drop(oldest_host, oldest_port)
             self._kept[host, port] = kept
         kept.last_use = now
         return kept
