@@ -108,28 +108,28 @@ def test_what_the_target_refuses(sources: Pair, targets: Pair) -> None:
     targets.same("MSET", "b", 1, "d", 2)
     head: list[Argument] = ["MIGRATE", HOST, PORT]
     for argv in (
-        [*head, "b", 0, 100],
-        [*head, "", 0, 100, "COPY", "KEYS", "a", "b", "c", "d"],
-        [*head, "", 0, 100, "KEYS", "a", "b", "c", "d", "none"],
-        [*head, "d", 0, 100, "REPLACE", "COPY"],
-        [*head, "d", 0, 100, "REPLACE"],
-        [*head, "none", 0, 100],
-        [*head, "", 0, 100, "KEYS"],
-        [*head, "", 0, 100],
-        [*head, "e", 99, 100],
-        [*head, "e", -1, 100],
-        [*head, "e", 1, 100],
-        [*head, "f", 0, 100, "AUTH", "wrong"],
-        [*head, "f", 0, 100, "AUTH2", "nobody", "wrong"],
-        [*head, "f", 0, 100],
-        [*head, "g", 0, 100, "COPY", "NOPE"],
-        [*head, "g", 0, 100, "AUTH"],
-        [*head, "g", 0, 100, "AUTH2", "x"],
-        [*head, "g", "x", 100],
+        [*head, "b", 0, 5000],
+        [*head, "", 0, 5000, "COPY", "KEYS", "a", "b", "c", "d"],
+        [*head, "", 0, 5000, "KEYS", "a", "b", "c", "d", "none"],
+        [*head, "d", 0, 5000, "REPLACE", "COPY"],
+        [*head, "d", 0, 5000, "REPLACE"],
+        [*head, "none", 0, 5000],
+        [*head, "", 0, 5000, "KEYS"],
+        [*head, "", 0, 5000],
+        [*head, "e", 99, 5000],
+        [*head, "e", -1, 5000],
+        [*head, "e", 1, 5000],
+        [*head, "f", 0, 5000, "AUTH", "wrong"],
+        [*head, "f", 0, 5000, "AUTH2", "nobody", "wrong"],
+        [*head, "f", 0, 5000],
+        [*head, "g", 0, 5000, "COPY", "NOPE"],
+        [*head, "g", 0, 5000, "AUTH"],
+        [*head, "g", 0, 5000, "AUTH2", "x"],
+        [*head, "g", "x", 5000],
         [*head, "g", 0, "x"],
         [*head, "g", "x", "x"],
-        [*head, "g", 0, 100, "KEYS", "h"],
-        [*head, "g", 0, 100, "KEYS", "h", "REPLACE"],
+        [*head, "g", 0, 5000, "KEYS", "h"],
+        [*head, "g", 0, 5000, "KEYS", "h", "REPLACE"],
         [*head, "g", 0],
         [*head, "g", 0, -7],
     ):
@@ -137,10 +137,10 @@ def test_what_the_target_refuses(sources: Pair, targets: Pair) -> None:
         sources.same("KEYS", "*")
         targets.same("KEYS", "*")
     migrate(sources, ports, "MULTI")
-    migrate(sources, ports, *head, "h", 2, 100)
+    migrate(sources, ports, *head, "h", 2, 5000)
     migrate(sources, ports, "EXEC")
     sources.same("SET", "script", 1)
-    script = "return redis.call('MIGRATE', ARGV[1], ARGV[2], KEYS[1], 0, 100)"
+    script = "return redis.call('MIGRATE', ARGV[1], ARGV[2], KEYS[1], 0, 5000)"
     migrate(sources, ports, "EVAL", script, 1, "script", HOST, PORT)
     same_log(sources)
     same_everything(targets)
@@ -152,11 +152,11 @@ def test_a_password_is_sent(sources: Pair, targets: Pair) -> None:
     targets.same("CONFIG", "SET", "requirepass", "pw")
     sources.same("MSET", "a", 1, "b", 2, "c", 3)
     head: list[Argument] = ["MIGRATE", HOST, PORT]
-    migrate(sources, ports, *head, "a", 0, 100)
-    migrate(sources, ports, *head, "a", 0, 100, "AUTH", "wrong")
-    migrate(sources, ports, *head, "a", 0, 100, "AUTH", "pw")
-    migrate(sources, ports, *head, "b", 0, 100, "AUTH2", "mover", "secret")
-    migrate(sources, ports, *head, "c", 1, 100)  # the connection is logged in still
+    migrate(sources, ports, *head, "a", 0, 5000)
+    migrate(sources, ports, *head, "a", 0, 5000, "AUTH", "wrong")
+    migrate(sources, ports, *head, "a", 0, 5000, "AUTH", "pw")
+    migrate(sources, ports, *head, "b", 0, 5000, "AUTH2", "mover", "secret")
+    migrate(sources, ports, *head, "c", 1, 5000)  # the connection is logged in still
     sources.same("DBSIZE")
     assert sources.figures("migrate_cached_sockets") == (1, 1)
     same_everything(targets)
@@ -216,7 +216,7 @@ def test_a_target_that_breaks_off(sources: Pair, answers: list[bytes], hangs: bo
         sources.same("MSET", "a", 1, "b", 2, "c", 3, "d", 4)
         names = ("a", "b", "none", "c")
         ports = (puppets[0].port, puppets[1].port)
-        migrate(sources, ports, "MIGRATE", HOST, PORT, "", 0, 150, "KEYS", *names)
+        migrate(sources, ports, "MIGRATE", HOST, PORT, "", 0, 500, "KEYS", *names)
         sources.same("KEYS", "*")
         same_log(sources)
     finally:
@@ -233,7 +233,7 @@ def test_nobody_is_there(sources: Pair) -> None:
     sources.same("SET", "a", 1)
     port = free_port()
     for host in (HOST, "no such host.invalid"):
-        migrate(sources, (port, port), "MIGRATE", host, PORT, "a", 0, 100)
+        migrate(sources, (port, port), "MIGRATE", host, PORT, "a", 0, 500)
     sources.same("GET", "a")
 
 
