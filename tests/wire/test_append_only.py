@@ -226,7 +226,8 @@ def test_a_log_that_grows_is_rewritten() -> None:
         wire = Wire(server.port)
         for _ in range(300):
             wire.call("SET", "a", "x" * 2000)
-        assert wait_until(lambda: is_smaller(server, 100_000), SAVE_S)
+        # The log is rewritten beyond 102,400 bytes; up to there it may stay as it is.
+        assert wait_until(lambda: is_smaller(server, 110_000), SAVE_S)
         server.stop()
         server.start()
         assert Wire(server.port).call("STRLEN", "a").number() == 2000
