@@ -144,7 +144,7 @@ def _clients(node: Node, now: float) -> list[str]:
         f"maxclients:{node.settings.maxclients}",
         f"client_recent_max_input_buffer:{figures.input_max}",
         f"client_recent_max_output_buffer:{figures.output_max}",
-        f"blocked_clients:{node.blocking.count}",
+        f"blocked_clients:{node.blocking.count + len(node.pause.parked)}",
         f"tracking_clients:{node.tracking.sessions}",
         f"clients_in_timeout_table:{figures.waiting_with_deadline}",
     ]

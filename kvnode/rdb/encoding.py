@@ -38,6 +38,7 @@ _INTEGER_32: Final = 0xC2
 _COMPRESSED: Final = 0xC3
 _INTEGER_DIGITS_MAX: Final = 11
 _COMPRESSED_FROM: Final = 21  # bytes; shorter strings are never compressed
+_COMPRESSED_MAX: Final = 1 << 20  # longer ones would hold up the node, which does nothing meanwhile
 _SIZE_MAX: Final = 512 * 1024 * 1024  # of a string that is read compressed
 _WINDOW_BYTES: Final = 1 << 18
 
@@ -67,7 +68,7 @@ def write_string(out: BytesWriter, text: bytes, compresses: bool) -> None:
         is_integer, value = canonical_integer(text)
         if is_integer and write_small_integer(out, value):
             return
-    elif compresses and size >= _COMPRESSED_FROM:
+    elif compresses and _COMPRESSED_FROM <= size <= _COMPRESSED_MAX:
         packed = compress(text, len(text) - 4)
         if packed is not None:
             out.append(_COMPRESSED)

@@ -58,7 +58,7 @@ class Followers:
         self._is_direct_job = False  # whether it goes to them while it is made
         self._next_cron = 0.0
         self._next_ping = 0.0
-        self._none_since = 0.0
+        self._none_since = node.clock.now()
 
     def __len__(self) -> int:
         return len(self._all)
@@ -66,6 +66,10 @@ class Followers:
     def all(self) -> list[Follower]:
         """Return the followers in the order in which they came."""
         return list(self._all.values())
+
+    def begin(self) -> None:
+        """Begin to lead: for a while the history is kept for those that may come."""
+        self._none_since = self._node.clock.now()
 
     def reset_statistics(self) -> None:
         """Count syncs anew."""

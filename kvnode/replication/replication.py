@@ -98,6 +98,7 @@ class Replication:
         self.history.branch()
         # They have to learn the new id; they can go on from where they are.
         self.followers.drop_all("the node leads now")
+        self.followers.begin()
         self._node.effects.forget_database()
         self._note_leader()
         self._node.journal.note("notice", "leads", {})

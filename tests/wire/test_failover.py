@@ -207,6 +207,7 @@ def test_failover_to_what_is_no_follower_is_refused(
     # Without a target, the first that has caught up.
     leader.value("FAILOVER")
     leader.until(lambda: leader.info()["role"] == "slave", "a follower")
+    leader.until(lambda: state_of(leader) == "no-failover", "done with it")
     leads = [node for node in (follower, other) if node.info()["role"] == "master"]
     assert len(leads) == 1
     assert same_data(leads[0], leader) == 1
