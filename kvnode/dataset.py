@@ -7,7 +7,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from kvnode.access import AccessRules
-from kvnode.keyspace import Keyspace
+from kvnode.keyspace import NEVER, Keyspace
 from kvnode.lazyfree import SLICED_FROM, LazyFree
 from kvnode.structures.container import Container
 from kvnode.structures.dealt_keys import Walks
@@ -72,6 +72,9 @@ class Dataset:
         self.tells_misses = False
         self.own_effects: list[tuple[int, bytes]] = []
         self.expires_keys = True  # False on a follower: it waits for its leader's DEL
+        # Keys that clients of a follower gave a deadline: no leader has a DEL for them. None unless
+        # it may be written to.
+        self.own_deadlines: dict[tuple[int, bytes], None] | None = None
         # While a request of the log runs nothing is due: the log says what had expired before it.
         self.is_replaying = False
         self.hits: i64 = 0
@@ -138,6 +141,19 @@ class Dataset:
         """Have the sessions that wait for a key served, though its value did not change."""
         if self.listening:
             self.heard.append((index, key, b""))
+
+    def expire_own(self) -> None:
+        """Drop what is due of the keys to which clients of a follower gave a deadline."""
+        places = self.own_deadlines
+        if not places:
+            return
+        expires_keys = self.expires_keys
+        self.expires_keys = True
+        for index, key in list(places):
+            database = self.databases[index]
+            if not database.contains(key) or database.deadline(key) == NEVER:
+                del places[(index, key)]
+        self.expires_keys = expires_keys
 
     def release(self, stored: object, lazily: bool) -> None:
         """Let go of a value that is no longer in any database."""

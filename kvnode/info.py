@@ -328,7 +328,7 @@ def _stats(node: Node, now: float) -> list[str]:
         "latest_fork_usec:0",
         "total_forks:0",
         f"migrate_cached_sockets:{node.peers.count()}",
-        "slave_expires_tracked_keys:0",
+        f"slave_expires_tracked_keys:{len(dataset.own_deadlines or ())}",
         "active_defrag_hits:0",
         "active_defrag_misses:0",
         "active_defrag_key_hits:0",

@@ -263,6 +263,8 @@ class Keyspace:
         """Give a key that is there a deadline."""
         if self.dataset.snapshot is not None:
             self._keep(key)
+        if self.dataset.own_deadlines is not None and not self.dataset.is_replaying:
+            self.dataset.own_deadlines[(self.index, key)] = None
         before = self.expiry.count()
         self.expiry.put(key, deadline_ms)
         if self.expiry.count() != before:

@@ -277,6 +277,7 @@ class Node:
         share = 0.25 + 0.02 * float(self.settings.active_expire_effort - 1)
         budget = share * self.tick_seconds()
         begin = self.clock.now()
+        self.dataset.expire_own()
         if not self._expire_until(begin + budget):
             self.stats.expire_cycles_cut += 1
         seconds = self.clock.now() - begin

@@ -135,7 +135,7 @@ def failover(ctx: Context, argv: list[bytes]) -> Reply:
         elif word == b"to" and left >= 2 and target is None:
             target = (_text(argv[i + 1]), integer(argv[i + 2]))
             i += 2
-        elif word == b"force" and target is not None:
+        elif word == b"force" and not is_forced:
             is_forced = True
         else:
             raise ReplyError(errors.SYNTAX)

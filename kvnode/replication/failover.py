@@ -42,6 +42,10 @@ class Failover:
             raise ReplyError("ERR FAILOVER is not valid when server is a replica.")
         if len(replication.followers) == 0:
             raise ReplyError("ERR FAILOVER requires connected replicas.")
+        if is_forced and (target is None or not seconds):
+            raise ReplyError(
+                "ERR FAILOVER with force option requires both a timeout and target HOST and IP."
+            )
         if target is not None:
             found = self._find(target)
             if found is None:

@@ -34,6 +34,8 @@ CONNECTED: Final = 4  # the stream comes
 _RETRY_SECONDS: Final = 1.0
 _ACK_SECONDS: Final = 1.0
 _LINE_MAX: Final = 4096
+_SLICE_BYTES: Final = 16384
+_SLICE_SECONDS: Final = 0.005  # of the stream, between two looks at the clients
 _NEVER: Final = 0.0
 _WANTS_PASSWORD: Final = (b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted")
 
@@ -92,6 +94,7 @@ class LeaderLink:
         self._buffer = b""  # of the handshake, what is not a whole line
         self._asks_sync = False  # with SYNC: the leader knows no PSYNC
         self._stream: LeaderStream | None = None
+        self._unrun = b""  # of the stream, what came and waits
         self._failure = ""  # what was last said about it in the log
 
     # --- connecting -------------------------------------------------------------------------------
@@ -139,6 +142,7 @@ class LeaderLink:
         snapshot = self.snapshot
         self.snapshot = None
         self._stream = None
+        self._unrun = b""
         if line is not None:
             line.close()
         if snapshot is not None:
@@ -162,7 +166,7 @@ class LeaderLink:
         """Take what the leader sent."""
         self.heard_seconds = self._node.clock.now()
         if self.state == CONNECTED:
-            self._run(data)
+            self._run(self._unrun + data)
         elif self.state == TRANSFER:
             self._take_snapshot(data)
         else:
@@ -320,7 +324,7 @@ class LeaderLink:
             self._connect("full-sync-done", {"bytes": size, "keys": snapshot.keys})
             line.hold(False)
             if snapshot.rest:
-                self.received(snapshot.rest)
+                self._run(snapshot.rest)
 
     # --- the stream -------------------------------------------------------------------------------
 
@@ -343,16 +347,32 @@ class LeaderLink:
         self.acknowledge()
 
     def _run(self, data: bytes) -> None:
+        """Run what came, for a while: the rest waits, and the leader with it, for the next tick.
+
+        A follower that has much to catch up on serves its clients all the same.
+        """
         stream = self._stream
-        assert stream is not None
-        self._node.stats.replication_input_bytes += len(data)
-        reason = stream.take(data)
-        if reason:
-            self.lost(reason)
-        elif stream.asks_ack:
+        line = self._line
+        assert stream is not None and line is not None
+        clock = self._node.clock
+        until = clock.now() + _SLICE_SECONDS
+        place: i64 = 0
+        end: i64 = len(data)
+        while place < end and (place == 0 or clock.now() < until):
+            piece = data if end <= _SLICE_BYTES else data[place : place + _SLICE_BYTES]
+            place += len(piece)
+            self._node.stats.replication_input_bytes += len(piece)
+            reason = stream.take(piece)
+            if reason:
+                self.lost(reason)
+                return
+        if stream.asks_ack:
             stream.asks_ack = False
             self.acknowledge()
         self._node.replication.feed()
+        if place < end or self._unrun:
+            line.hold(place < end)
+        self._unrun = data[place:]
 
     def acknowledge(self) -> None:
         """Tell the leader how far this node is."""
@@ -384,6 +404,10 @@ class LeaderLink:
             return True
         if self.state == CONNECTED and now >= self._next_ack:
             self.acknowledge()
+        if self._unrun:
+            self.heard_seconds = now
+            self._run(self._unrun)
+            return True
         return False
 
     def is_up(self) -> bool:

@@ -126,6 +126,11 @@ class Replication:
     def update_gate(self) -> None:
         """Refuse what may not be done in the node's part, and as it is configured."""
         node = self._node
+        is_written = self.link is not None and not node.settings.replica_read_only
+        if not is_written:
+            node.dataset.own_deadlines = None
+        elif node.dataset.own_deadlines is None:
+            node.dataset.own_deadlines = {}
         gate = node.dispatcher.gate & ~(FOLLOWS | IS_STALE)
         link = self.link
         if link is not None:
