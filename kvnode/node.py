@@ -40,6 +40,7 @@ from kvnode.latency import LatencyMonitor
 from kvnode.memory import ACCESS_BYTES, DEADLINE_BYTES
 from kvnode.notifications import Notifications
 from kvnode.pause import Pause
+from kvnode.peers import KeptPeers, Peers, SystemPeers
 from kvnode.pubsub import PubSub
 from kvnode.replication.replication import Replication
 from kvnode.scripting.runtime import Scripting
@@ -67,7 +68,14 @@ class Node:
     `stop_requested` is set by SHUTDOWN; whoever owns the loop looks at it after each batch.
     """
 
-    def __init__(self, config: Config, clock: Clock, seed: int, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        seed: int,
+        disk: Disk | None = None,
+        peers: Peers | None = None,
+    ) -> None:
         self.config = config
         self.settings = config.settings
         self.encodings = Encodings()
@@ -107,6 +115,7 @@ class Node:
         self.disk: Disk = disk or SystemDisk()
         self.replication = Replication(self, identities)
         self.effects = EffectStream(self.replication.history)
+        self.peers = KeptPeers(peers or SystemPeers())
         self.saver = Saver(self)
         self.append_log = AppendLog(self)
         self.loader: Loader | None = None
@@ -204,6 +213,7 @@ class Node:
         if now >= self._next_idle_check:
             self._next_idle_check = now + _IDLE_CHECK_SECONDS
             self._close_idle(now)
+            self.peers.tick(now)
         if self.active_expiry:
             self._expire()
         freeing = self.dataset.freeing

@@ -20,6 +20,7 @@ from kvnode.connection import Connection, FlushRound
 from kvnode.context import Clock
 from kvnode.dialing import SocketDialer
 from kvnode.durability.disk import reason_of
+from kvnode.durability.leftovers import is_alive, remove_leftovers
 from kvnode.durability.lock import FolderLock
 from kvnode.durability.rdb_reader import FileError
 from kvnode.listeners import Listeners, Service
@@ -116,6 +117,8 @@ class Server:
         """Read the data that is there from before, serving between two slices of it."""
         node = self.node
         try:
+            if self._folder.is_held():
+                self._remove_leftovers()
             loader = node.find_data()
             while not (loader is None or loader.is_done or self._stop.is_set()):
                 loader.step(LOAD_SECONDS)
@@ -130,6 +133,12 @@ class Server:
             self._stop.set()
         else:
             self.config.subscribe("appendonly", self._switch_log)
+
+    def _remove_leftovers(self) -> None:
+        """Remove the temporary files of a node that was killed here."""
+        folders = ["", self.config.text("appenddirname")]
+        for name in remove_leftovers(self.node.disk, folders, is_alive):
+            self.log.notice("removed-leftover", file=name)
 
     def _switch_log(self) -> None:
         """Turn the append-only log on or off. ConfigError: it cannot be written."""

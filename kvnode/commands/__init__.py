@@ -23,6 +23,7 @@ from kvnode.commands import (  # noqa: F401  # imported for their cards
     lists,
     lolwut,
     memory,
+    migrating,
     modules,
     objects,
     observation,

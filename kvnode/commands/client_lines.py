@@ -119,7 +119,7 @@ def line_of(ctx: Context, session: Session, argv: list[bytes]) -> bytes:
         b"tot-mem=%d" % (SESSION_BYTES + query + argv_bytes + queued_bytes + output),
         b"events=" + (b"rw" if output > buffered else b"r"),
         b"cmd=" + (b"NULL" if command is None else command.full_name),
-        b"user=" + session.user.name,
+        b"user=" + (b"(superuser)" if session.is_leader else session.user.name),
         b"redir=%d" % (-1 if tracking is None else tracking.redirect),
         b"resp=%d" % int(session.writer.protocol),
     ]

@@ -294,7 +294,7 @@ def _durability() -> None:
     _memory("auto-aof-rewrite-min-size", 64 << 20)
     _flag("aof-load-truncated", True)
     _flag("aof-use-rdb-preamble", True, INERT)
-    _flag("aof-timestamp-enabled", False, INERT)
+    _flag("aof-timestamp-enabled", False)
     _flag("aof-disable-auto-gc", False, INERT)
     _flag("aof-rewrite-incremental-fsync", True)
 

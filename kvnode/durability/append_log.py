@@ -18,7 +18,15 @@ from kvnode.durability.append_file import AppendFile, Syncer
 from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.effect_stream import EffectStream
 from kvnode.durability.file_job import FileJob
-from kvnode.durability.manifest import BASE, INCREMENT, Manifest, ManifestError, Part
+from kvnode.durability.manifest import (
+    BASE,
+    HISTORY,
+    INCREMENT,
+    Manifest,
+    ManifestError,
+    Part,
+    number_in,
+)
 from kvnode.durability.rdb_reader import FileError
 from kvnode.durability.snapshot_job import SnapshotJob
 from kvprotocol import errors
@@ -60,6 +68,8 @@ class AppendLog:
         self._new_base: Part | None = None
         self._next_try = 0.0
         self._shown_error = ""
+        # Files of ours that no manifest names, or that may be in one which could not be written.
+        self._unnamed: list[Part] = []
         # Why the open increment is not named in the manifest: the one before it lacks effects.
         self._gap = ""
 
@@ -88,21 +98,35 @@ class AppendLog:
         try:
             if disk.size(self._manifest_path) < 0:
                 return self._adopt_old()
-            text = disk.read_file(self._manifest_path).decode("utf-8", "surrogateescape")
+            self._read_manifest()
+            names = [self._path(part.name) for part in self._manifest.parts()]
+            for name in names:
+                if disk.size(name) < 0:
+                    raise FileError(f"{name}: named in the manifest, but not there")
+        except OSError as error:
+            raise FileError(f"{self._manifest_path}: {reason_of(error)}") from None
+        return names
+
+    def _read_manifest(self) -> None:
+        """Take over the manifest. FileError: it is none; OSError."""
+        text = self.disk.read_file(self._manifest_path).decode("utf-8", "surrogateescape")
+        try:
             self._manifest = Manifest.parse(text)
         except ManifestError as error:
             raise FileError(f"{self._manifest_path}: {error}") from None
-        except OSError as error:
-            raise FileError(f"{self._manifest_path}: {reason_of(error)}") from None
         if self._manifest.base is not None:
-            self._base_number = self._manifest.base.number
+            self._base_number = max(self._base_number, self._manifest.base.number)
         for part in self._manifest.increments:
-            self._increment_number = part.number
-        names = [self._path(part.name) for part in self._manifest.parts()]
-        for name in names:
-            if disk.size(name) < 0:
-                raise FileError(f"{name}: named in the manifest, but not there")
-        return names
+            self._increment_number = max(self._increment_number, part.number)
+
+    def current_files(self) -> list[str]:
+        """Return the files that give the dataset as it is, all written. FileError: they do not."""
+        if not self.is_logging():
+            return self.find()
+        self.file.write_out(self._node.clock.now())
+        if self.error():
+            raise FileError(f"{self._path(self._name)}: {self.error()}")
+        return [self._path(part.name) for part in self._manifest.parts()]
 
     def _adopt_old(self) -> list[str]:
         """Move a log that Redis wrote before version 7, one file, to where it belongs now."""
@@ -130,11 +154,13 @@ class AppendLog:
                 if job.error:
                     raise FileError(f"{self._path(self._name)}: {job.error}")
                 return
+            self._look_around()
             if self._manifest.increments:
                 part = self._manifest.increments[-1]
                 self._turn_to(self.disk.append(self._path(part.name)), part, True)
             else:
                 self._turn(True)
+            self._drop_history()
         except OSError as error:
             folder = self._node.config.text("appenddirname")
             raise FileError(f"{folder}: {reason_of(error)}") from None
@@ -150,6 +176,12 @@ class AppendLog:
         """
         self.is_starting = True
         self.disk.make_folder(self._node.config.text("appenddirname"))
+        if self._manifest.is_empty() and self.disk.size(self._manifest_path) >= 0:
+            try:
+                self._read_manifest()
+            except FileError as error:
+                raise OSError(str(error)) from None
+        self._look_around()
         self._begin_rewrite()
         self._log()
 
@@ -167,8 +199,9 @@ class AppendLog:
         return self.is_on or self.is_starting
 
     def note_policy(self) -> None:
-        """Take over `appendfsync`."""
+        """Take over `appendfsync` and `aof-timestamp-enabled`."""
         self.file.policy = self._node.config.text("appendfsync")
+        self.file.notes_time = self._node.config.flag("aof-timestamp-enabled")
 
     def turn_off(self) -> None:
         """Log no more; what was logged is durable."""
@@ -178,12 +211,16 @@ class AppendLog:
             self.job = None
         if not self.is_logging():
             return
+        never_counted = self.is_starting
         self.is_on = False
         self.is_starting = False
         self.file.write_out(self._node.clock.now())
         self.stream.is_filed = False
         self._node.update_log()
         self.file.close()
+        if never_counted and self._open_part is not None:
+            with suppress(OSError):  # without its base nobody can use it
+                self.disk.remove(self._path(self._open_part.name))
         if self.syncer.error:
             self._node.journal.note("warning", "cannot-close-log", {"reason": self.syncer.error})
 
@@ -218,6 +255,7 @@ class AppendLog:
         number = self._increment_number
         part = Part(f"{self._name}.{number}.incr.aof", number, INCREMENT)
         file = self.disk.create(self._path(part.name))
+        self._unnamed.append(part)
         if is_kept:
             # Only the last file may end anywhere: the one before must be whole first.
             self.file.make_durable()
@@ -252,6 +290,7 @@ class AppendLog:
         self._base_number += 1
         number = self._base_number
         self._new_base = Part(f"{self._name}.{number}.base.rdb", number, BASE)
+        self._unnamed.append(self._new_base)
         file = FileJob(
             self.disk,
             self._path(self._new_base.name),
@@ -329,11 +368,56 @@ class AppendLog:
         new.base = self._new_base
         if self.is_logging() and self._open_part is not None:
             new.increments = [self._open_part]
+        named = {part.name for part in new.parts()}
+        for part in [*old.parts(), *old.history, *self._unnamed]:
+            if part.name not in named:
+                named.add(part.name)
+                new.history.append(Part(part.name, part.number, HISTORY))
         self._keep(new)
-        kept = {part.name for part in new.parts()}
-        for part in [*old.parts(), *old.history]:
-            if part.name not in kept:
+        self._unnamed = []
+        self._drop_history()
+
+    def _drop_history(self) -> None:
+        """Remove the files of the past; the manifest names them until they are gone."""
+        if not self._manifest.history:
+            return
+        try:
+            for part in self._manifest.history:
                 self.disk.remove(self._path(part.name))
+            twin = self._manifest.copy()
+            twin.history = []
+            self._keep(twin)
+        except OSError as error:  # tried again at the next start, and after the next rewrite
+            fields: dict[str, object] = {"reason": reason_of(error)}
+            self._node.journal.note("warning", "cannot-remove-old-log", fields)
+
+    def _look_around(self) -> None:
+        """See which numbers are taken in the folder, and say what no manifest names there.
+
+        Such a file stays, and its name is not used again: a node that was killed while it turned
+        its log on, or somebody else, may have left data in it. Empty ones are removed.
+        """
+        folder = self._node.config.text("appenddirname")
+        known = [*self._manifest.parts(), *self._manifest.history, *self._unnamed]
+        names = {part.name for part in known}
+        unnamed: list[str] = []
+        for name in self.disk.names(folder):
+            number, is_base = number_in(name, self._name)
+            if number == 0:
+                continue
+            if is_base:
+                self._base_number = max(self._base_number, number)
+            else:
+                self._increment_number = max(self._increment_number, number)
+            if name in names:
+                continue
+            if self.disk.size(self._path(name)) == 0:
+                self.disk.remove(self._path(name))
+            else:
+                unnamed.append(name)
+        if unnamed:
+            fields: dict[str, object] = {"folder": folder, "files": " ".join(unnamed)}
+            self._node.journal.note("warning", "log-files-not-in-manifest", fields)
 
     def _note_failure(self, reason: str) -> None:
         self.last_is_ok = False

@@ -70,6 +70,10 @@ class Disk:
         """Remove a file, if it is there."""
         raise NotImplementedError
 
+    def names(self, folder: str) -> list[str]:
+        """Return the names in a folder, none where there is no such; "" is the working folder."""
+        raise NotImplementedError
+
     def make_folder(self, name: str) -> None:
         """Make a folder for files, durably, if it is not there."""
         raise NotImplementedError
@@ -128,7 +132,8 @@ class SystemDisk(Disk):
     """The files of the process's working folder, which is what `dir` says."""
 
     def create(self, name: str) -> File:
-        return _SystemFile(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        # At the end, wherever that is: it may have been cut since the last write.
+        return _SystemFile(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
 
     def open(self, name: str) -> File:
         return _SystemFile(name, os.O_RDONLY)
@@ -159,6 +164,12 @@ class SystemDisk(Disk):
             os.unlink(name)
         except FileNotFoundError:
             pass
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            return sorted(os.listdir(folder or "."))
+        except FileNotFoundError:
+            return []
 
     def make_folder(self, name: str) -> None:
         try:

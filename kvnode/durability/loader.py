@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, final
 from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.log_reader import LogReader, Replay, TornError
 from kvnode.durability.rdb_reader import FileError, RdbReader
+from kvprotocol.errors import ReplyError
 
 if TYPE_CHECKING:
     from kvnode.node import Node
@@ -25,7 +26,8 @@ class Loader:
     """Reads files into the node's dataset; call `step` until `is_done`.
 
     `is_log` says that they are files of a log. Then the last one may end inside a request, if
-    `mends_tail`: it is cut there.
+    `mends_tail`: it is cut there. With `merges` an RDB file's keys and libraries take the place of
+    those that are there; else that they are is an error.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Loader:
     ) -> None:
         """`source`, of a size, stands for a file that is on no disk. FileError: none is there."""
         self.is_done = False
+        self.merges = False
         self.begin_seconds = node.clock.now()
         self.keys = 0  # of RDB files, loaded so far
         self.expired = 0  # of RDB files, left out because their deadline had passed
@@ -120,6 +123,7 @@ class Loader:
         rdb = self._rdb
         log = self._log
         if rdb is not None:
+            rdb.merges = self.merges
             before = rdb.keys
             expired = rdb.expired
             rdb.step(_KEYS)
@@ -135,7 +139,10 @@ class Loader:
         text = rdb.fields.get(b"used-mem", b"0")
         self.used_memory = int(text) if text.isdigit() else 0
         for code in rdb.libraries:
-            self._node.scripting.functions.load(code, True)
+            try:
+                self._node.scripting.functions.load(code, self.merges)
+            except ReplyError as error:
+                raise FileError(f"a library of functions: {error.message}") from None
         if self.is_log and self._file is not None:
             # A log may go on behind the RDB file that it begins with.
             self._rdb = None

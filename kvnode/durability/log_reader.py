@@ -1,7 +1,7 @@
 """Requests read back from a file of the log, and run on a node.
 
-The file holds RESP arrays, and between them lines that begin with `#` (`#TS:1700000000`), which say
-something about the log and change nothing.
+The file holds RESP arrays, and between them lines that begin with `#`, which say something about
+the log and change nothing: `#TS:1700000000` that what follows was written in that second or later.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _HEADER_MAX: Final = 32  # bytes of the line that says how many words or bytes c
 _COMMENT_MAX: Final = 1 << 16
 _WORDS_MAX: Final = 1 << 20
 _WORD_MAX: Final = 1 << 32
+TIME_MARK: Final = b"#TS:"
 _COMMENT: Final = 0x23  # "#"
 _ARRAY: Final = 0x2A  # "*"
 _BULK: Final = 0x24  # "$"
@@ -36,11 +37,16 @@ class TornError(Exception):
 
 @final
 class LogReader:
-    """Reads requests; `position` is the offset in the file behind the last whole one."""
+    """Reads requests; `position` is the offset in the file behind the last whole one.
+
+    With `last_second` it stops before what was written later: `is_cut` then, and as at the end.
+    """
 
     def __init__(self, source: Source, position: int = 0, head: bytes = b"") -> None:
         """`head` is what was read already of what begins at `position`."""
         self.position = position
+        self.last_second: int | None = None
+        self.is_cut = False
         self._source = source
         self._data = head
         self._at: i64 = 0
@@ -51,7 +57,9 @@ class LogReader:
         while self._has(1):
             lead: i64 = self._data[self._at]
             if lead == _COMMENT:
-                self._line(_COMMENT_MAX)
+                if self._is_later(self._line(_COMMENT_MAX)):
+                    self.is_cut = True
+                    return None
                 self.position = int(self._before + self._at)
             elif lead == _ARRAY:
                 argv = self._request()
@@ -60,6 +68,15 @@ class LogReader:
             else:
                 raise self._damage("no request begins here")
         return None
+
+    def _is_later(self, comment: bytes) -> bool:
+        """Return whether a line says that what follows is beyond `last_second`."""
+        if self.last_second is None or not comment.startswith(TIME_MARK):
+            return False
+        second = parse_int(comment[len(TIME_MARK) :])
+        if second is None:
+            raise self._damage("a time that is no number")
+        return second > self.last_second
 
     def _request(self) -> list[bytes]:
         count = self._number(_ARRAY, _WORDS_MAX)

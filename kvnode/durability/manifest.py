@@ -102,6 +102,16 @@ class Manifest:
         return twin
 
 
+def number_in(name: str, log_name: str) -> tuple[int, bool]:
+    """Return a file's number in the log of this name and whether it is a base; 0 if it is none."""
+    number, _, kind = name.removeprefix(f"{log_name}.").partition(".")
+    if not name.startswith(f"{log_name}.") or not number.isdecimal():
+        return 0, False
+    if kind not in ("base.rdb", "base.aof", "incr.aof"):
+        return 0, False
+    return int(number), kind != "incr.aof"
+
+
 def _part_of(line: str) -> Part:
     if not line or len(line) > _LINE_MAX:
         raise ManifestError("a line that is empty or too long")

@@ -56,6 +56,7 @@ class RdbReader:
         self.fields: dict[bytes, bytes] = {}
         self.libraries: list[bytes] = []
         self.version = 0
+        self.merges = False  # keys that are there already are replaced
         # Where a file is only checked: how many values of each type there are. They are not kept.
         self.kinds: Counter[str] | None = None
         self._dataset = dataset
@@ -160,7 +161,7 @@ class RdbReader:
         ):
             self.expired += 1
         else:
-            if keyspace.count and keyspace.contains(key):
+            if keyspace.count and not self.merges and keyspace.contains(key):
                 raise DamagedError("a key stands twice")
             keyspace.put(key, stored)
             self.keys += 1

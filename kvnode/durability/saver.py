@@ -78,6 +78,13 @@ class Saver:
             raise ReplyError("ERR")
         self._set_state(True)
 
+    def finish(self) -> None:
+        """Bring the save in progress to its end, with the node doing nothing else."""
+        job = self.job
+        if job is not None:
+            job.run()
+            self._end(job)
+
     def give_up(self) -> None:
         """Stop the save in progress; the file of the last one stays."""
         if not self.is_transfer:

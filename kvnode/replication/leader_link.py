@@ -198,10 +198,13 @@ class LeaderLink:
             self.lost(f"it refused masterauth: {_text(line)}")
         elif what == "PSYNC" or what == "SYNC":
             self._sync_answered(line)
-        # An old leader knows some options of REPLCONF only; it does without them.
+        elif not self._expected:
+            # It refuses PSYNC while answers are on their way. What an old leader does not know of
+            # REPLCONF it does without.
+            self._ask_sync()
 
     def _greeted(self, line: bytes) -> None:
-        """Introduce ourselves, and ask for the data."""
+        """Introduce ourselves."""
         if line.startswith(b"-") and not line.startswith(_WANTS_PASSWORD):
             self.lost(f"it answered PING with: {_text(line)}")
             return
@@ -217,7 +220,6 @@ class LeaderLink:
         if address:
             self._ask("address", [b"REPLCONF", b"ip-address", _bytes(address)])
         self._ask("capa", [b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"])
-        self._ask_sync()
 
     def _own_port(self) -> int:
         config = self._node.config
@@ -265,11 +267,11 @@ class LeaderLink:
             # The answer to SYNC is the snapshot itself.
             self._begin_snapshot(b"", 0)
             self._take_snapshot(line + b"\r\n")
-        elif words[0] in (b"-NOMASTERLINK", b"-LOADING") or self._asks_sync:
-            self.lost(f"not now: {_text(line)}")
-        elif words[0].startswith(b"-"):
+        elif line.startswith(b"-ERR unknown command") and not self._asks_sync:
             self._asks_sync = True
             self._ask_sync()
+        elif line.startswith(b"-"):
+            self.lost(f"not now: {_text(line)}")
         else:
             self.lost(f"it answered PSYNC with: {_text(line)}")
 

@@ -234,6 +234,7 @@ FACTS: Final[dict[str, CommandFacts]] = {
     'MEMORY STATS': CommandFacts(2, frozenset([]), (), False, ()),
     'MEMORY USAGE': CommandFacts(-3, frozenset(['readonly']), (KeyFacts(2, '', 0, 1, 0, -1, 0, False, 'RO'),), True, ()),
     'MGET': CommandFacts(-2, frozenset(['readonly', 'fast']), (KeyFacts(1, '', -1, 1, 0, -1, 0, False, 'RO access'),), True, ()),
+    'MIGRATE': CommandFacts(-6, frozenset(['write', 'movablekeys']), (KeyFacts(3, '', 0, 1, 0, -1, 0, False, 'RW access delete'), KeyFacts(-2, 'KEYS', -1, 1, 0, -1, 0, False, 'RW access delete incomplete'),), False, ()),
     'MODULE': CommandFacts(-2, frozenset([]), (), False, ()),
     'MODULE HELP': CommandFacts(2, frozenset(['loading', 'stale']), (), False, ()),
     'MODULE LIST': CommandFacts(2, frozenset(['admin', 'noscript']), (), False, ()),
