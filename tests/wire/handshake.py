@@ -117,13 +117,18 @@ class FakeLeader:
         self.say(data)
         return len(data)
 
-    def acknowledged(self) -> int:
-        """Ask for the follower's offset."""
-        self.stream("REPLCONF", "GETACK", "*")
+    def acknowledges(self, offset: int) -> bool:
+        """Ask for the follower's offset: does it come to this one, and not beyond?
+
+        It also says its offset of its own, each second, so that an older one may come first; and
+        it may count the question, or not yet.
+        """
+        question = self.stream("REPLCONF", "GETACK", "*")
         while True:
             words = self.hear()
             if [word.upper() for word in words[:2]] == [b"REPLCONF", b"ACK"]:
-                return int(words[2])
+                if int(words[2]) >= offset:
+                    return int(words[2]) in (offset, offset + question)
 
 
 class FakeFollower:

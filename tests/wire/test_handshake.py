@@ -150,13 +150,13 @@ def test_a_damaged_snapshot_is_not_taken(
     damaged = bytearray(whole)
     damaged[len(damaged) // 2] ^= 0x10
     if kind == "kvnode":
-        # redis-server ends its process here, or flushes its data first.
-        give(bytes(damaged))
-        assert leader.has_left()
-        assert node.value("GET", "old") == b"1"
-        give(b"REDIS9999" + whole[9:])
-        assert leader.has_left()
-        assert node.value("GET", "old") == b"1"
+        # redis-server may end its process here.
+        for data in (bytes(damaged), b"REDIS9999" + whole[9:]):
+            give(data)
+            assert leader.has_left()
+            kept = node.value("KEYS", "*")
+            # The old data or none; by `swapdb` the old data. Never a part of the new one.
+            assert kept in ([[b"old"]] if diskless == "swapdb" else [[b"old"], []])
     leader.greet()
     leader.say(b"+FULLRESYNC %b 0\r\n$%d\r\n" % (HISTORY, len(whole)))
     leader.say(whole[: len(whole) // 2])
@@ -175,12 +175,12 @@ def test_a_follower_counts_every_byte_and_takes_them_in_any_pieces(
     leader.greet()
     leader.give(EMPTY_RDB, 1000)
     node.until_linked()
-    assert leader.acknowledged() == 1000
+    assert leader.acknowledges(1000)
     getack = len(b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n")
     sent = getack
     sent += leader.stream("SELECT", 0)
     sent += leader.stream("SET", "a", "x" * 1000)
-    assert leader.acknowledged() == 1000 + sent
+    assert leader.acknowledges(1000 + sent)
     sent += getack
     data = b"*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$5\r\nvalue\r\n"
     for place in range(len(data)):
@@ -196,7 +196,7 @@ def test_a_follower_counts_every_byte_and_takes_them_in_any_pieces(
     assert wait_until(lambda: node.value("GET", "b") == b"value", LIMIT_S)
     assert node.value("EXISTS", "n") == 0
     sent += leader.stream("EXEC")
-    assert leader.acknowledged() == 1000 + sent
+    assert leader.acknowledges(1000 + sent)
     assert node.value("GET", "n") == b"2"
     assert node.count("slave_repl_offset") == 1000 + sent + getack
 
@@ -214,7 +214,6 @@ def test_a_follower_asks_for_what_it_lacks_after_a_cut(
     # Half a command and half a transaction are asked for again.
     half = leader.stream("MULTI") + leader.stream("SET", "half", 1)
     leader.say(b"*3\r\n$3\r\nSET\r\n$1\r\nb")
-    assert wait_until(lambda: node.count("slave_read_repl_offset") > 1000 + sent, LIMIT_S)
     asked = leader.greet()
     history, offset = asked[1], int(asked[2])
     assert history == HISTORY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,9 @@ def test_writes_during_the_transfer_reach_the_follower(
         seed = 0
         while not is_over.is_set():
             seed += 1
-            client.feed(changes(4 * KEYS, 50, seed))
+            client.feed(changes(4 * KEYS, 20, seed))
+            # No more than the slowest follower can keep up with.
+            time.sleep(0.01)
         client.close()
 
     writer = threading.Thread(target=write)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +15,16 @@ from .bulk_client import BulkClient
 from .client import WireError, wait_until
 from .contents import same_contents
 from .datasets import changes, dataset
-from .following import LIMIT_S, Kinds, Node, Start, combinations, in_step, same_data
+from .following import (
+    LIMIT_S,
+    Kinds,
+    Node,
+    Start,
+    are_in_step,
+    combinations,
+    in_step,
+    same_data,
+)
 from .proxy import Proxy
 
 KEYS = 1_500
@@ -60,6 +70,8 @@ def load_on(leader: Node, keys: int = KEYS) -> Iterator[None]:
             while not is_over.is_set():
                 seed += 1
                 client.feed(changes(keys, 20, seed))
+                # No more than the slowest follower can keep up with.
+                time.sleep(0.01)
             client.close()
         except (WireError, OSError):
             return
@@ -158,6 +170,22 @@ def test_a_slow_transfer_ends_well_under_load(start: Start, kinds: Kinds, proxy:
         proxy.heal()
         follower.until_linked()
     assert same_data(leader, follower) > 0
+
+
+@pytest.mark.long
+@combinations("redis_to_kvnode", ("redis_to_kvnode",))
+def test_a_follower_serves_its_clients_while_it_catches_up(
+    start: Start, kinds: Kinds, proxy: Proxy
+) -> None:
+    leader, follower = linked_through(start, kinds, proxy, "--repl-backlog-size", "64mb")
+    proxy.stall()
+    leader.feed(*(("SET", f"key:{number % 100}", "x" * 80) for number in range(100_000)))
+    proxy.heal()
+    seen = set()
+    while not are_in_step(leader, follower):
+        seen.add(follower.count("slave_repl_offset", "replication"))
+    # It came by many small steps, and answered between them.
+    assert len(seen) > 10
 
 
 @combinations()
