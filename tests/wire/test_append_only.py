@@ -12,7 +12,7 @@ from .harness import Pair
 from .kill_rounds import kill_rounds
 from .random_commands import Run
 from .servers import Server, kvnode_server, redis_server
-from .test_snapshots import SAVE_S, folder_of, same_everything
+from .test_snapshots import LIBRARY, SAVE_S, folder_of, same_everything
 
 FOLDER = "appendonlydir"
 LOGGED = ("--appendonly", "yes")
@@ -41,11 +41,12 @@ def test_logs_are_exchanged_with_redis_after_random_commands(seed: int) -> None:
         pair = Pair(ours, theirs)
         Run(pair, seed).run(15_000)
         pair.same("DISCARD")
-        pair.same("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', print)")
+        assert pair.same("FUNCTION", "LOAD", LIBRARY).text() == b"lib"
         pair.same("SET", "volatile", "v", "PX", 100_000_000)
         before = same_everything(pair)
         other = crossed(pair)
         assert same_everything(other) == before
+        assert other.same("FCALL", "f", 0).number() == 1
         # Without streams: what their groups have read is no longer equal, see `crossed`.
         Run(other, seed + 100, ["lists", "sets", "hashes", "zsets"]).run(5_000)
         other.same("DISCARD")
