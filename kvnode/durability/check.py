@@ -15,6 +15,7 @@ from kvnode.durability.rdb_reader import FileError, RdbReader
 
 _KEYS = 10_000
 _RDB_BEGIN = b"REDIS"
+_RDB_NAME = ".base.rdb"
 
 
 def check_rdb(path: str) -> int:
@@ -68,19 +69,22 @@ def check_aof(path: str, fixes: bool) -> int:
 
 
 def _check_log_file(disk: Disk, path: str, fixes: bool) -> int:
+    may_cut = False  # never in an RDB file: what is behind the damage is the most of it
     sound = 0  # the offset behind the last whole request outside of a transaction
     requests = 0
     problem = ""
+    is_torn = False
     try:
         file = disk.open(path)
         try:
             begin = file.read(len(_RDB_BEGIN))
-            if begin == _RDB_BEGIN:
+            if begin == _RDB_BEGIN or path.endswith(_RDB_NAME):
                 rdb = _read_rdb(file, begin)
                 sound = rdb.position
                 log = LogReader(file, sound, rdb.rest())
             else:
                 log = LogReader(file, 0, begin)
+            may_cut = True
             is_open = False
             while (argv := log.next()) is not None:
                 requests += 1
@@ -90,28 +94,39 @@ def _check_log_file(disk: Disk, path: str, fixes: bool) -> int:
                     sound = log.position
             if is_open:
                 problem = "ends inside a transaction"
+                is_torn = True
             else:
                 sound = log.position
         finally:
             file.close()
     except TornError:
         problem = "ends inside a request"
+        is_torn = True
     except FileError as error:
         problem = str(error)
     except OSError as error:
         return _refuse(path, error)
-    size = disk.size(path)
-    if not problem:
-        print(f"{path}: {requests:,} requests, {size:,} bytes, sound")
-        return 0
-    lost = size - sound
-    if fixes:
-        disk.truncate(path, sound)
-        print(f"{path}: {problem}; cut at offset {sound}, {lost:,} bytes are gone")
-        return 0
+    if problem:
+        # A file of which nothing is sound may be another file than was meant.
+        may_cut = may_cut and (sound > 0 or is_torn)
+        return _mend(disk, path, problem, sound, fixes, may_cut)
+    print(f"{path}: {requests:,} requests, {disk.size(path):,} bytes, sound")
+    return 0
+
+
+def _mend(disk: Disk, path: str, problem: str, sound: int, fixes: bool, may_cut: bool) -> int:
+    """Cut a damaged file where it stops being sound, if that is wanted, or say where that is."""
+    try:
+        lost = disk.size(path) - sound
+        if fixes and may_cut:
+            disk.truncate(path, sound)
+            print(f"{path}: {problem}; cut at offset {sound}, {lost:,} bytes are gone")
+            return 0
+    except OSError as error:
+        return _refuse(path, error)
+    remedy = "--fix cuts the last file of a log there" if may_cut else "--fix leaves it as it is"
     print(
-        f"kvnode: {path}: {problem}; sound up to offset {sound}, {lost:,} bytes are not "
-        "(--fix cuts the last file of a log there)",
+        f"kvnode: {path}: {problem}; sound up to offset {sound}, {lost:,} bytes are not ({remedy})",
         file=sys.stderr,
     )
     return 1
