@@ -167,6 +167,12 @@ class AppendFile:
         if self.policy == ALWAYS:
             self.sync_now()
 
+    def write_last(self) -> str:
+        """Write what has come before the file is closed; return why that failed, or nothing."""
+        self._next_try = 0.0
+        self.write_out(0.0)
+        return self.write_error
+
     def _undo(self, data: bytes, reason: str, now: float) -> None:
         """Cut off what a failed write left, and keep the data for the next try."""
         self.write_error = reason

@@ -9,6 +9,7 @@ moment the manifest names files that give the whole dataset together.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, final
 
@@ -17,7 +18,14 @@ from mypy_extensions import i64
 from kvnode.durability.append_file import AppendFile, Syncer
 from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.effect_stream import EffectStream
-from kvnode.durability.manifest import BASE, INCREMENT, Manifest, ManifestError, Part
+from kvnode.durability.manifest import (
+    BASE,
+    INCREMENT,
+    Manifest,
+    ManifestError,
+    Part,
+    number_of,
+)
 from kvnode.durability.rdb_reader import FileError
 from kvnode.durability.snapshot_job import SnapshotJob
 from kvprotocol import errors
@@ -50,6 +58,8 @@ class AppendLog:
         self.last_is_ok = True
         self.last_seconds = _NEVER
         self.base_size: i64 = 0  # of all files, when the last rewrite was over
+        # Called when effects turn out not to last: nobody may be told any more that they are done.
+        self.on_failure: Callable[[], None] | None = None
         self._node = node
         self._manifest = Manifest()
         self._open_part: Part | None = None
@@ -83,38 +93,64 @@ class AppendLog:
 
     def find(self) -> list[str]:
         """Return the files to load, none where there is no log. FileError: it is not whole."""
-        disk = self.disk
         try:
-            if disk.size(self._manifest_path) < 0:
-                return self._adopt_old()
-            text = disk.read_file(self._manifest_path).decode("utf-8", "surrogateescape")
-            self._manifest = Manifest.parse(text)
-        except ManifestError as error:
-            raise FileError(f"{self._manifest_path}: {error}") from None
+            self._read_manifest()
+            if self._manifest.is_empty():
+                self._refuse_unnamed()
+            self._adopt_old()
         except OSError as error:
             raise FileError(f"{self._manifest_path}: {reason_of(error)}") from None
-        if self._manifest.base is not None:
-            self._base_number = self._manifest.base.number
-        for part in self._manifest.increments:
-            self._increment_number = part.number
         names = [self._path(part.name) for part in self._manifest.parts()]
         for name in names:
-            if disk.size(name) < 0:
+            if self.disk.size(name) < 0:
                 raise FileError(f"{name}: named in the manifest, but not there")
         return names
 
-    def _adopt_old(self) -> list[str]:
-        """Move a log that Redis wrote before version 7, one file, to where it belongs now."""
+    def _read_manifest(self) -> None:
+        """Learn which files there are. FileError: the manifest is none. OSError."""
+        self._manifest = Manifest()
+        for name in self.disk.names(self._node.config.text("appenddirname")):
+            # No number is used twice: of no file that is there, whoever names it.
+            if number := number_of(name, self._name, "base"):
+                self._base_number = max(self._base_number, number)
+            if number := number_of(name, self._name, "incr"):
+                self._increment_number = max(self._increment_number, number)
+        if self.disk.size(self._manifest_path) < 0:
+            return
+        text = self.disk.read_file(self._manifest_path).decode("utf-8", "surrogateescape")
+        try:
+            self._manifest = Manifest.parse(text)
+        except ManifestError as error:
+            raise FileError(f"{self._manifest_path}: {error}") from None
+
+    def _refuse_unnamed(self) -> None:
+        """FileError: there are effects of a log whose manifest is gone."""
+        for name in self.disk.names(self._node.config.text("appenddirname")):
+            path = self._path(name)
+            if number_of(name, self._name, "incr") and self.disk.size(path) > 0:
+                raise FileError(
+                    f"{path}: a log without its manifest {self._manifest_path} (put that back, or "
+                    "move the folder away to start without its data)"
+                )
+
+    def _adopt_old(self) -> None:
+        """Move a log that Redis wrote before version 7, one file, to where it belongs now.
+
+        The manifest comes first: a move that did not happen is then done at the next start.
+        """
         disk = self.disk
         if disk.size(self._name) < 0:
-            return []
-        disk.make_folder(self._node.config.text("appenddirname"))
-        manifest = Manifest()
-        manifest.base = Part(self._name, 1, BASE)
-        self._base_number = 1
+            return
+        base = self._manifest.base
+        if self._manifest.is_empty():
+            disk.make_folder(self._node.config.text("appenddirname"))
+            manifest = Manifest()
+            manifest.base = Part(self._name, 1, BASE)
+            self._base_number = max(self._base_number, 1)
+            self._keep(manifest)
+        elif base is None or base.name != self._name or disk.size(self._path(base.name)) >= 0:
+            return
         disk.replace(self._name, self._path(self._name))
-        self._keep(manifest)
-        return [self._path(self._name)]
 
     def start(self) -> None:
         """Log effects from now on, behind what was loaded. FileError: that cannot be written."""
@@ -125,9 +161,9 @@ class AppendLog:
                 job = self.job
                 assert job is not None
                 job.run()
-                self._end_rewrite(job)
-                if job.error:
-                    raise FileError(f"{self._path(self._name)}: {job.error}")
+                reason = self._end_rewrite(job)
+                if reason:
+                    raise FileError(f"{self._path(self._name)}: {reason}")
                 return
             if self._manifest.increments:
                 part = self._manifest.increments[-1]
@@ -142,15 +178,21 @@ class AppendLog:
         self.base_size = self.size()
 
     def turn_on(self) -> None:
-        """Log from now on, and make the base for it. OSError: that cannot be written.
+        """Log from now on, and make the base for it. FileError, OSError: that cannot be written.
 
         Until the base is there the files from before count, whatever they hold: the new increment
         is not named in the manifest.
         """
-        self.is_starting = True
+        job = self.job
+        if job is not None:
+            job.give_up()  # a base without the increment that belongs to it
+            self.job = None
         self.disk.make_folder(self._node.config.text("appenddirname"))
-        self._begin_rewrite()
-        self._log()
+        self.is_starting = True
+        if self._node.saver.is_saving() or not self._node.ctx.may_block:
+            self.is_scheduled = True  # one snapshot at a time, and none inside a transaction
+        else:
+            self._begin_rewrite()
 
     def _log(self) -> None:
         self._node.dispatcher.log = self.stream
@@ -158,11 +200,30 @@ class AppendLog:
 
     def is_durable(self) -> bool:
         """Return whether replies may go out; where nothing can last, writes are refused instead."""
-        return not self.is_on or self.file.is_durable() or bool(self.error())
+        return not self.is_on or self.file.is_durable() or bool(self._shown_error)
 
     def is_logging(self) -> bool:
         """Return whether effects are written."""
         return self.is_on or self.is_starting
+
+    def write_out(self) -> None:
+        """Write the effects that have come, and see whether they last."""
+        self.file.write_out(self._node.clock.now())
+        self.note_error()
+
+    def note_error(self) -> None:
+        """Refuse writes from the moment at which effects no longer last, and say so."""
+        error = self.error()
+        if error == self._shown_error:
+            return
+        is_new = not self._shown_error
+        self._shown_error = error
+        self._node.note_disk_state()
+        if error:
+            self._next_try = self._node.clock.now() + _FIRST_RETRY_SECONDS
+            self._node.journal.note("warning", "cannot-write-log", {"reason": error})
+        if error and is_new and self.on_failure is not None:
+            self.on_failure()
 
     def note_policy(self) -> None:
         """Take over `appendfsync`."""
@@ -177,12 +238,21 @@ class AppendLog:
         if not self.is_logging():
             return
         self._node.dispatcher.log = None
+        is_unnamed = self.is_starting
+        lost = self.file.write_last()
+        self.file.close()
+        reason = "" if is_unnamed else self._gap or lost or self.syncer.error
         self.is_on = False
         self.is_starting = False
-        self.file.write_out(self._node.clock.now())
-        self.file.close()
-        if self.syncer.error:
-            self._node.journal.note("warning", "cannot-close-log", {"reason": self.syncer.error})
+        self.is_scheduled = False
+        if is_unnamed and self._open_part is not None:
+            with suppress(OSError):
+                self.disk.remove(self._path(self._open_part.name))
+        self._open_part = None
+        self._gap = ""
+        self.note_error()
+        if reason:
+            self._node.journal.note("warning", "cannot-close-log", {"reason": reason})
 
     def error(self) -> str:
         """Return why effects cannot be made to last, an empty text where they can."""
@@ -200,13 +270,19 @@ class AppendLog:
 
     def _turn_to(self, file: File, part: Part, counts: bool) -> None:
         """Write to an increment from now on."""
+        unnamed = self._open_part
         name = self._path(part.name)
         self.file.turn_to(file, name, max(self.disk.size(name), 0), counts)
         self._open_part = part
         self._before = 0
         for other in self._manifest.parts():
+            if other is unnamed:
+                unnamed = None
             if other is not part:
                 self._before += max(self.disk.size(self._path(other.name)), 0)
+        if unnamed is not None and unnamed is not part:
+            with suppress(OSError):  # nobody looks for it
+                self.disk.remove(self._path(unnamed.name))
 
     def _turn(self, is_kept: bool) -> None:
         """Turn to a new increment; `is_kept` means that the manifest names it at once."""
@@ -236,16 +312,19 @@ class AppendLog:
         try:
             self.disk.make_folder(self._node.config.text("appenddirname"))
             self._begin_rewrite()
-        except OSError as error:
-            self._note_failure(reason_of(error))
+        except (OSError, FileError) as error:
+            self._note_failure(reason_of(error) if isinstance(error, OSError) else str(error))
             raise ReplyError(errors.REWRITE_FAILED) from None
 
     def _begin_rewrite(self) -> None:
         self.is_scheduled = False
+        if not self.is_on:
+            self._read_manifest()
         if self.is_logging():
             self.file.write_out(self._node.clock.now())
             self._gap = self.error()
             self._turn(self.is_on and not self._gap)
+            self._log()
         self._base_number += 1
         number = self._base_number
         self._new_base = Part(f"{self._name}.{number}.base.rdb", number, BASE)
@@ -261,13 +340,7 @@ class AppendLog:
         """Sync, and go on rewriting; return whether a rewrite is in progress."""
         if self.is_logging():
             self.file.tick(now)
-            error = self.error()
-            if error != self._shown_error:
-                self._shown_error = error
-                self._node.note_disk_state()
-                if error:
-                    self._next_try = now + _FIRST_RETRY_SECONDS
-                    self._node.journal.note("warning", "cannot-write-log", {"reason": error})
+            self.note_error()
         job = self.job
         if job is not None:
             job.step()
@@ -293,18 +366,15 @@ class AppendLog:
         is_large = size > self._node.config.number("auto-aof-rewrite-min-size")
         return is_large and (size - base) * 100 >= base * percentage
 
-    def _end_rewrite(self, job: SnapshotJob) -> None:
+    def _end_rewrite(self, job: SnapshotJob) -> str:
+        """Let the new base count; return why that failed, or nothing."""
         node = self._node
         self.job = None
         self.last_seconds = int(node.clock.now() - job.begin_seconds)
-        if job.error:
-            self._note_failure(job.error)
-            return
-        try:
-            self._drop_old()
-        except OSError as error:
-            self._note_failure(reason_of(error))
-            return
+        reason = job.error or self._drop_old()
+        if reason:
+            self._note_failure(reason)
+            return reason
         if self.is_starting:
             self.is_starting = False
             self.is_on = True
@@ -318,19 +388,24 @@ class AppendLog:
         self.base_size = self.size()
         fields: dict[str, object] = {"keys": job.keys_total, "bytes": job.size}
         node.journal.note("notice", "log-rewritten", fields)
+        return ""
 
-    def _drop_old(self) -> None:
-        """Let the new base take the place of what was before it."""
+    def _drop_old(self) -> str:
+        """Let the new base take the place of what was before it; return why that failed."""
         old = self._manifest
         new = Manifest()
         new.base = self._new_base
         if self.is_logging() and self._open_part is not None:
             new.increments = [self._open_part]
-        self._keep(new)
         kept = {part.name for part in new.parts()}
-        for part in [*old.parts(), *old.history]:
-            if part.name not in kept:
-                self.disk.remove(self._path(part.name))
+        try:
+            self._keep(new)
+            for part in [*old.parts(), *old.history]:
+                if part.name not in kept:
+                    self.disk.remove(self._path(part.name))
+        except OSError as error:
+            return reason_of(error)
+        return ""
 
     def _note_failure(self, reason: str) -> None:
         self.last_is_ok = False

@@ -70,6 +70,10 @@ class Disk:
         """Remove a file, if it is there."""
         raise NotImplementedError
 
+    def names(self, folder: str) -> list[str]:
+        """Return the names in a folder, none where there is no such folder."""
+        raise NotImplementedError
+
     def make_folder(self, name: str) -> None:
         """Make a folder for files, durably, if it is not there."""
         raise NotImplementedError
@@ -159,6 +163,12 @@ class SystemDisk(Disk):
             os.unlink(name)
         except FileNotFoundError:
             pass
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            return os.listdir(folder)
+        except FileNotFoundError:
+            return []
 
     def make_folder(self, name: str) -> None:
         try:

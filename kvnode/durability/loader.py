@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, final
 
 from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.log_reader import LogReader, Replay, TornError
-from kvnode.durability.rdb_reader import FileError, RdbReader
+from kvnode.durability.rdb_reader import FileError, RdbReader, shown
+from kvprotocol.errors import ReplyError
 
 if TYPE_CHECKING:
     from kvnode.node import Node
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _KEYS: Final = 200  # or requests, between two looks at the clock
 _PROGRESS_SECONDS: Final = 2.0
 _RDB_BEGIN: Final = b"REDIS"
+_RDB_NAME: Final = ".base.rdb"  # of a base that is an RDB file whatever it begins with
 
 
 @final
@@ -98,7 +100,7 @@ class Loader:
         self._rdb = None
         self._log = None
         begin = file.read(len(_RDB_BEGIN))
-        if self._is_log and begin != _RDB_BEGIN:
+        if self._is_log and begin != _RDB_BEGIN and not self.name.endswith(_RDB_NAME):
             self._log = LogReader(file, 0, begin)
         else:
             node = self._node
@@ -122,7 +124,11 @@ class Loader:
         text = rdb.fields.get(b"used-mem", b"0")
         self.used_memory = int(text) if text.isdigit() else 0
         for code in rdb.libraries:
-            self._node.scripting.functions.load(code, True)
+            try:
+                self._node.scripting.functions.load(code, True)
+            except ReplyError as error:
+                name = shown(code.partition(b"\n")[0])
+                raise FileError(f"the library of functions {name}: {error}") from None
         if self._is_log and self._file is not None:
             # A log may go on behind the RDB file that it begins with.
             self._rdb = None
@@ -148,10 +154,18 @@ class Loader:
                 return
             if not replay.is_open:
                 self._transaction_begin = begin
+            failures = replay.failures
             try:
                 replay.run(argv)
             except FileError as error:
                 raise FileError(f"{error} (offset {begin})") from None
+            if failures == 0 and replay.failures > 0:
+                self._note_failed(begin, replay.failed)
+
+    def _note_failed(self, begin: int, what: str) -> None:
+        """Say which request failed first. No log of kvnode has one, and some of Redis have."""
+        fields: dict[str, object] = {"file": self.name, "offset": begin, "reason": what}
+        self._node.journal.note("warning", "request-of-log-failed", fields)
 
     def _mend(self, position: int, where: str) -> None:
         """Cut the file off where its last whole request ends, if that is allowed."""
@@ -190,7 +204,5 @@ class Loader:
         }
         if self._is_log:
             fields["requests"] = self.requests
-            if self._replay.failures:
-                fields["failed"] = int(self._replay.failures)
         node.journal.note("notice", "loaded", fields)
         self.is_done = True

@@ -7,6 +7,7 @@ import os
 from typing import Final
 
 from kvnode.config import ConfigError
+from kvnode.durability.disk import reason_of
 
 LOCK_FILE: Final = "kvnode.lock"
 
@@ -16,21 +17,17 @@ class FolderLock:
 
     def __init__(self) -> None:
         self._handle = -1
-        self._folder = ""
+        self.folder = ""  # empty while it holds none
 
     def hold(self) -> None:
         """Take the working folder's lock, and let go of another one's. ConfigError: it is taken."""
         folder = os.getcwd()
-        if folder == self._folder:
+        if folder == self.folder:
             return
         try:
             handle = os.open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise ConfigError(
-                f"dir {folder}: {LOCK_FILE}: {reason} (allowed: a folder that can be written, or "
-                'save "" to save nothing)'
-            ) from None
+            raise _refused(folder, error) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -40,15 +37,26 @@ class FolderLock:
                 f"dir {folder}: process {holder or '?'} saves its data there (allowed: a folder of "
                 'its own for each node, or save "" to save nothing)'
             ) from None
-        os.ftruncate(handle, 0)
-        os.write(handle, b"%d\n" % os.getpid())
+        try:
+            os.ftruncate(handle, 0)
+            os.write(handle, b"%d\n" % os.getpid())
+        except OSError as error:
+            os.close(handle)
+            raise _refused(folder, error) from None
         self.let_go()
         self._handle = handle
-        self._folder = folder
+        self.folder = folder
 
     def let_go(self) -> None:
         """Release the lock."""
         if self._handle >= 0:
             os.close(self._handle)
         self._handle = -1
-        self._folder = ""
+        self.folder = ""
+
+
+def _refused(folder: str, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"dir {folder}: {LOCK_FILE}: {reason_of(error)} (allowed: a folder that can be written, or "
+        'save "" to save nothing)'
+    )

@@ -19,6 +19,7 @@ INCREMENT: Final = "i"
 HISTORY: Final = "h"
 
 _LINE_MAX: Final = 1024
+_DIGITS_MAX: Final = 18
 
 
 class ManifestError(Exception):
@@ -115,8 +116,21 @@ def _part_of(line: str) -> Part:
     name = values.get(b"file", "")
     number = values.get(b"seq", "")
     kind = values.get(b"type", "")
-    if not name or "/" in name or not number.isdigit() or int(number) == 0:
+    if not name or "/" in name or not is_number(number) or int(number) == 0:
         raise ManifestError("not: file NAME seq NUMBER type LETTER")
     if kind not in (BASE, INCREMENT, HISTORY):
         raise ManifestError(f"type {kind}, which is none of b, i and h")
     return Part(name, int(number), kind)
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is the number of a file."""
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
+
+
+def number_of(name: str, log: str, kind: str) -> int:
+    """Return the number in a file's name if it is a `base` or `incr` of a log, else 0."""
+    words = name[len(log) :].split(".")
+    if not name.startswith(log) or len(words) != 4 or words[0] or words[2] != kind:
+        return 0
+    return int(words[1]) if is_number(words[1]) else 0

@@ -74,7 +74,7 @@ class SimulatedDisk(Disk):
         self.syncs = True  # planted faults: a sync that does nothing,
         self.delays = False  # and small files that get what was written before
         self.delayed = b""
-        self.names: dict[str, Content] = {}
+        self.files: dict[str, Content] = {}
         self.durable: dict[str, Content] = {}
 
     def step(self) -> None:
@@ -94,7 +94,7 @@ class SimulatedDisk(Disk):
 
     def sync_folder(self) -> None:
         """Make the names durable."""
-        self.durable = dict(self.names)
+        self.durable = dict(self.files)
 
     def survivor(self, cut_at: int) -> SimulatedDisk:
         """What a machine finds that starts again."""
@@ -103,7 +103,7 @@ class SimulatedDisk(Disk):
         disk = SimulatedDisk(self.source, cut_at, 0.0)
         for name, content in self.durable.items():
             size = self.source.randint(content.synced, len(content.data))
-            disk.names[name] = Content(bytes(content.data[:size]))
+            disk.files[name] = Content(bytes(content.data[:size]))
         disk.sync_folder()
         return disk
 
@@ -114,20 +114,20 @@ class SimulatedDisk(Disk):
 
     def create(self, name: str) -> File:
         self.step()
-        self.names[name] = Content()
-        return SimulatedFile(self, self.names[name])
+        self.files[name] = Content()
+        return SimulatedFile(self, self.files[name])
 
     def open(self, name: str) -> File:
-        if name not in self.names:
+        if name not in self.files:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return SimulatedFile(self, self.names[name])
+        return SimulatedFile(self, self.files[name])
 
     def append(self, name: str) -> File:
         self.step()
-        return SimulatedFile(self, self.names.setdefault(name, Content()))
+        return SimulatedFile(self, self.files.setdefault(name, Content()))
 
     def size(self, name: str) -> int:
-        return len(self.names[name].data) if name in self.names else -1
+        return len(self.files[name].data) if name in self.files else -1
 
     def replace(self, old: str, new: str) -> None:
         happens = self.source.random() < 0.5
@@ -135,20 +135,24 @@ class SimulatedDisk(Disk):
             self.step()
         except OSError:
             if happens:  # it may have been done, and only its sync failed
-                self.names[new] = self.names.pop(old)
+                self.files[new] = self.files.pop(old)
             raise
-        self.names[new] = self.names.pop(old)
+        self.files[new] = self.files.pop(old)
         self.sync_folder()
 
     def truncate(self, name: str, size: int) -> None:
         self.step()
-        content = self.names[name]
+        content = self.files[name]
         del content.data[size:]
         self.sync(content)
 
     def remove(self, name: str) -> None:
         self.step()
-        self.names.pop(name, None)
+        self.files.pop(name, None)
+
+    def names(self, folder: str) -> list[str]:
+        begin = f"{folder}/"
+        return [name[len(begin) :] for name in self.files if name.startswith(begin)]
 
     def make_folder(self, name: str) -> None:
         self.step()

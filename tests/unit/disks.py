@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from kvnode.durability.disk import Disk, File
 
@@ -23,6 +24,7 @@ class MemoryFile(File):
 
     def read(self, size: int) -> bytes:
         self.disk.step("read")
+        self.disk.on_read(size)
         data = bytes(self.disk.content[self.name][self.place : self.place + size])
         self.place += len(data)
         return data
@@ -53,6 +55,7 @@ class MemoryDisk(Disk):
         self.room = 1 << 30
         self.counts: dict[str, int] = {}
         self.fails_at: dict[str, tuple[int, int]] = {}
+        self.on_read: Callable[[int], None] = lambda size: None
 
     def step(self, operation: str) -> None:
         """Count an operation, and let it fail if it is its turn."""
@@ -96,6 +99,10 @@ class MemoryDisk(Disk):
         self.step("remove")
         self.content.pop(name, None)
         self.synced.pop(name, None)
+
+    def names(self, folder: str) -> list[str]:
+        begin = f"{folder}/"
+        return [name[len(begin) :] for name in self.content if name.startswith(begin)]
 
     def make_folder(self, name: str) -> None:
         self.step("make_folder")
