@@ -95,12 +95,12 @@ class AppendFile:
     def __init__(self, disk: Disk, stream: EffectStream, syncer: Syncer) -> None:
         self.policy = EVERY_SECOND
         self.write_error = ""
+        self.name = ""
         self.size: i64 = 0  # of the increment
         self._disk = disk
         self._stream = stream
         self._syncer = syncer
         self._file: File | None = None
-        self._name = ""
         self._waiting = b""  # what could not be written
         self._is_broken = False  # it holds half a write, which could not be cut off
         self._counts = True  # the manifest names it, so that what is in it is found again
@@ -123,7 +123,7 @@ class AppendFile:
         self.write_error = ""
         self._written = self._stream.offset
         self._file = file
-        self._name = name
+        self.name = name
         self.size = size
         self._stream.forget_database()
 
@@ -179,8 +179,8 @@ class AppendFile:
         self._waiting = data
         self._next_try = now + _RETRY_SECONDS
         try:
-            if self._disk.size(self._name) > self.size:
-                self._disk.truncate(self._name, int(self.size))
+            if self._disk.size(self.name) > self.size:
+                self._disk.truncate(self.name, int(self.size))
         except OSError as error:
             self.abandon(reason_of(error))
 

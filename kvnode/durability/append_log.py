@@ -221,9 +221,14 @@ class AppendLog:
         self._node.note_disk_state()
         if error:
             self._next_try = self._node.clock.now() + _FIRST_RETRY_SECONDS
-            self._node.journal.note("warning", "cannot-write-log", {"reason": error})
+            self._note_trouble("cannot-write-log", error)
         if error and is_new and self.on_failure is not None:
             self.on_failure()
+
+    def _note_trouble(self, event: str, reason: str) -> None:
+        file = self.file
+        fields: dict[str, object] = {"file": file.name, "offset": int(file.size), "reason": reason}
+        self._node.journal.note("warning", event, fields)
 
     def note_policy(self) -> None:
         """Take over `appendfsync`."""
@@ -252,7 +257,7 @@ class AppendLog:
         self._gap = ""
         self.note_error()
         if reason:
-            self._node.journal.note("warning", "cannot-close-log", {"reason": reason})
+            self._note_trouble("cannot-close-log", reason)
 
     def error(self) -> str:
         """Return why effects cannot be made to last, an empty text where they can."""
@@ -412,4 +417,5 @@ class AppendLog:
         seconds = min(_RETRY_SECONDS * 2.0**self.failures, _RETRY_SECONDS_MAX)
         self.failures += 1
         self._next_try = self._node.clock.now() + seconds
-        self._node.journal.note("warning", "cannot-rewrite-log", {"reason": reason})
+        fields: dict[str, object] = {"file": self._path(self._name), "reason": reason}
+        self._node.journal.note("warning", "cannot-rewrite-log", fields)

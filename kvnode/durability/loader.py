@@ -36,7 +36,6 @@ class Loader:
         self.begin_seconds = node.clock.now()
         self.keys = 0  # of RDB files, loaded so far
         self.expired = 0  # of RDB files, left out because their deadline had passed
-        self.used_memory = 0  # when the RDB file was written, as it says
         self._node = node
         self._disk: Disk = node.disk
         self._names = names
@@ -75,6 +74,12 @@ class Loader:
         elif self._log is not None:
             position += self._log.position
         return position
+
+    @property
+    def used_memory(self) -> int:
+        """The memory in use when the RDB file was written, as it says; 0 of a log."""
+        text = self._rdb.fields.get(b"used-mem", b"0") if self._rdb is not None else b"0"
+        return int(text) if text.isdigit() else 0
 
     def step(self, seconds: float) -> None:
         """Load for some time. FileError: a file cannot be used."""
@@ -121,8 +126,6 @@ class Loader:
             self._run(log)
 
     def _end_rdb(self, rdb: RdbReader) -> None:
-        text = rdb.fields.get(b"used-mem", b"0")
-        self.used_memory = int(text) if text.isdigit() else 0
         for code in rdb.libraries:
             try:
                 self._node.scripting.functions.load(code, True)

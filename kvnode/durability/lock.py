@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from typing import Final
 
 from kvnode.config import ConfigError
@@ -27,7 +28,10 @@ class FolderLock:
         try:
             handle = os.open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise _refused(folder, error) from None
+            raise ConfigError(
+                f"dir {folder}: {LOCK_FILE}: {reason_of(error)} (allowed: a folder that can be "
+                'written, or save "" to save nothing)'
+            ) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -37,12 +41,9 @@ class FolderLock:
                 f"dir {folder}: process {holder or '?'} saves its data there (allowed: a folder of "
                 'its own for each node, or save "" to save nothing)'
             ) from None
-        try:
+        with suppress(OSError):  # only for the message above, and the disk may be full
             os.ftruncate(handle, 0)
             os.write(handle, b"%d\n" % os.getpid())
-        except OSError as error:
-            os.close(handle)
-            raise _refused(folder, error) from None
         self.let_go()
         self._handle = handle
         self.folder = folder
@@ -53,10 +54,3 @@ class FolderLock:
             os.close(self._handle)
         self._handle = -1
         self.folder = ""
-
-
-def _refused(folder: str, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"dir {folder}: {LOCK_FILE}: {reason_of(error)} (allowed: a folder that can be written, or "
-        'save "" to save nothing)'
-    )

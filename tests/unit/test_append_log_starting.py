@@ -10,7 +10,7 @@ from kvnode.config import Config
 from kvnode.durability.rdb_reader import FileError
 
 from .disks import MemoryDisk
-from .engine import Engine
+from .engine import Engine, StandingClock
 from .test_append_log import (
     BASE,
     FOLDER,
@@ -27,6 +27,14 @@ __all__ = ["disk"]
 
 LIBRARY = b"#!lua name=lib\nredis.register_function('f', function() return 1 end)"
 OLD = b"*3\r\n$3\r\nset\r\n$1\r\na\r\n$1\r\n1\r\n"
+
+
+class RunningClock(StandingClock):
+    """A clock that each look moves."""
+
+    def now(self) -> float:
+        self.seconds += 0.01
+        return self.seconds
 
 
 def without_log(disk: MemoryDisk) -> Engine:
@@ -144,7 +152,10 @@ def test_writes_are_accepted_again_once_a_broken_log_is_turned_off(disk: MemoryD
     log.turn_off()
     assert engine.send([b"SET", b"b", b"1"]) == b"+OK\r\n"
     events = [(name, fields) for _, name, fields in engine.node.journal.take()]
-    assert ("cannot-close-log", {"reason": "no space left on device"}) in events
+    size = len(disk.content[INCREMENT])
+    told = {"file": INCREMENT, "offset": size, "reason": "no space left on device"}
+    assert [fields for name, fields in events if name == "cannot-write-log"] == [told]
+    assert [fields for name, fields in events if name == "cannot-close-log"] == [told]
 
 
 def test_what_could_not_be_written_is_tried_once_more_at_the_end(disk: MemoryDisk) -> None:
@@ -274,3 +285,26 @@ def max_read(disk: MemoryDisk) -> list[int]:
     sizes: list[int] = [0]
     disk.on_read = sizes.append
     return sizes
+
+
+def test_the_log_is_not_turned_on_while_the_dataset_is_loaded(disk: MemoryDisk) -> None:
+    engine = without_log(disk)
+    for number in range(3000):
+        engine.send([b"SET", b"key:%d" % number, b"1"])
+    engine.send([b"SAVE"])
+    other = without_log(disk)
+    loader = other.node.start_loading(["dump.rdb"], False)
+    loading = b"-LOADING Redis is loading the dataset in memory\r\n"
+    switch = [b"CONFIG", b"SET", b"maxmemory", b"0", b"AppendOnly", b"yes"]
+    assert other.send(switch) == loading
+    assert other.send([b"GET", b"key:1"]) == loading
+    assert b"loading_rdb_used_mem:0\r\n" in other.send([b"INFO", b"persistence"])
+    other.node.clock = RunningClock(other.clock.seconds)
+    loader.step(0.015)
+    assert not loader.is_done
+    info = other.send([b"INFO", b"persistence"])
+    assert f"loading_rdb_used_mem:{loader.used_memory}".encode() in info
+    assert loader.used_memory > 0
+    while not loader.is_done:
+        loader.step(1.0)
+    assert other.send(switch) == b"+OK\r\n"
