@@ -91,6 +91,7 @@ def test_the_files_are_those_of_redis(disk: MemoryDisk) -> None:
     engine = started(disk)
     assert sorted(disk.content) == [BASE, INCREMENT, MANIFEST]
     assert disk.content[MANIFEST] == (
+        b"# kvnode crc32 f6081823\n"
         b"file appendonly.aof.1.base.rdb seq 1 type b\n"
         b"file appendonly.aof.1.incr.aof seq 1 type i\n"
     )
@@ -214,7 +215,37 @@ def test_a_manifest_that_is_none_is_refused(disk: MemoryDisk, text: str, problem
 
 def test_a_manifest_is_read_as_it_was_written() -> None:
     text = 'file "a b.1.base.rdb" seq 1 type b\nfile x seq 7 type i\nfile old seq 6 type h\n'
-    assert Manifest.parse(text).text() == text
+    _, _, lines = Manifest.parse(text).text().partition("\n")
+    assert lines == text
+    assert Manifest.parse(Manifest.parse(text).text()).text() == Manifest.parse(text).text()
+
+
+def test_a_manifest_that_is_damaged_at_any_byte_is_refused_or_says_the_same(
+    disk: MemoryDisk,
+) -> None:
+    engine = started(disk)
+    engine.send([b"SET", b"a", b"1"])
+    engine.send([b"BGREWRITEAOF"])
+    finish(engine)
+    engine.send([b"SET", b"a", b"2"])
+    write_out(engine)
+    expected = engine.dump()
+    files = {name: bytes(data) for name, data in disk.content.items()}
+    manifest = files[MANIFEST]
+    damaged = [manifest[:size] for size in range(len(manifest))]
+    for place in range(len(manifest)):
+        for bits in (1, 2, 4, 8, 10, 16, 32, 64, 128):
+            data = bytearray(manifest)
+            data[place] ^= bits
+            damaged.append(bytes(data))
+    for text in damaged:
+        disk.content = {name: bytearray(data) for name, data in files.items()}
+        disk.content[MANIFEST] = bytearray(text)
+        try:
+            assert content(disk) == expected, text
+        except FileError as error:
+            assert str(error).startswith(MANIFEST), text
+            assert "line " in str(error) or not text, text
 
 
 def test_a_missing_increment_is_named(disk: MemoryDisk) -> None:

@@ -15,6 +15,7 @@ from .servers import Server, kvnode_server, redis_server
 from .test_snapshots import LIBRARY, SAVE_S, folder_of, same_everything
 
 FOLDER = "appendonlydir"
+MANIFEST = "appendonly.aof.manifest"
 LOGGED = ("--appendonly", "yes")
 
 
@@ -130,3 +131,20 @@ def test_a_log_that_grows_is_rewritten() -> None:
         server.stop()
         server.start()
         assert Wire(server.port).call("STRLEN", "a").number() == 2000
+
+
+def test_the_folder_changes_only_while_no_file_is_open_in_it(tmp_path: Path) -> None:
+    with kvnode_server(*LOGGED, "--enable-protected-configs", "yes") as server:
+        wire = Wire(server.port)
+        before = wire.call("CONFIG", "GET", "dir").items()[1].text()
+        refused = wire.call("CONFIG", "SET", "dir", str(tmp_path)).text()
+        assert b"(allowed: after CONFIG SET appendonly no" in refused
+        assert wire.call("CONFIG", "GET", "dir").items()[1].text() == before
+        assert wire.call("SET", "a", "1").text() == b"OK"
+        assert wire.call("CONFIG", "SET", "appendonly", "no").text() == b"OK"
+        assert wire.call("CONFIG", "SET", "dir", str(tmp_path)).text() == b"OK"
+        assert wire.call("CONFIG", "SET", "appendonly", "yes").text() == b"OK"
+        assert wait_until(lambda: (tmp_path / FOLDER / MANIFEST).exists(), SAVE_S)
+        server.stop()
+        server.start()
+        assert Wire(server.port).call("GET", "a").text() == b"1"
