@@ -402,6 +402,8 @@ class Node:
         self.dataset.misses = 0
         self.dataset.expired = 0
         self.dataset.freeing.freed = 0
+        self.saver.saves = 0
+        self.append_log.rewrites = 0
         self.eviction.reset_statistics()
         for command in self.all_commands():
             command.reset_statistics()

@@ -164,6 +164,7 @@ class AppendLog:
                 reason = self._end_rewrite(job)
                 if reason:
                     raise FileError(f"{self._path(self._name)}: {reason}")
+                self.rewrites = 0  # it was the first one, asked for by nobody
                 return
             if self._manifest.increments:
                 part = self._manifest.increments[-1]
@@ -175,7 +176,9 @@ class AppendLog:
             raise FileError(f"{folder}: {reason_of(error)}") from None
         self.is_on = True
         self._log()
-        self.base_size = self.size()
+        # What it had grown to is known no more: else a log would grow with each restart.
+        base = self._manifest.base
+        self.base_size = self.disk.size(self._path(base.name)) if base is not None else 0
 
     def turn_on(self) -> None:
         """Log from now on, and make the base for it. FileError, OSError: that cannot be written.

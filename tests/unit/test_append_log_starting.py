@@ -308,3 +308,31 @@ def test_the_log_is_not_turned_on_while_the_dataset_is_loaded(disk: MemoryDisk) 
     while not loader.is_done:
         loader.step(1.0)
     assert other.send(switch) == b"+OK\r\n"
+
+
+def test_a_log_is_rewritten_by_the_size_of_its_base_after_a_restart(disk: MemoryDisk) -> None:
+    engine = started(disk)
+    for number in range(1000):
+        engine.send([b"SET", b"a", b"%d" % number])
+    write_out(engine)
+    again = started(disk, auto_aof_rewrite_min_size="10000")
+    assert again.node.append_log.base_size == len(disk.content[BASE])
+    again.node.tick(again.clock.now())
+    finish(again)
+    assert again.node.append_log.rewrites == 1
+    assert content(disk) == again.dump()
+
+
+def test_resetstat_counts_saves_and_rewrites_anew(disk: MemoryDisk) -> None:
+    engine = started(disk)
+    assert b"aof_rewrites:0\r\n" in engine.send([b"INFO", b"persistence"])
+    engine.send([b"SAVE"])
+    engine.send([b"BGREWRITEAOF"])
+    finish(engine)
+    info = engine.send([b"INFO", b"persistence"])
+    assert b"aof_rewrites:1\r\n" in info
+    assert b"rdb_saves:1\r\n" in info
+    engine.send([b"CONFIG", b"RESETSTAT"])
+    info = engine.send([b"INFO", b"persistence"])
+    assert b"aof_rewrites:0\r\n" in info
+    assert b"rdb_saves:0\r\n" in info
