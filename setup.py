@@ -2,8 +2,8 @@
 
 What is compiled: kvprotocol, the data structures, the data types, the serialised forms, the command
 handlers, scripting, access control and the engine. What stays interpreted: the asyncio side
-(`server.py`, `listeners.py`, `busy.py`), metrics, cold start-up code (`cli.py`, `config/`),
-generated tables and every `__init__.py`.
+(`server.py`, `listeners.py`, `busy.py`, `dialing.py`), metrics, cold start-up code (`cli.py`,
+`config/`), generated tables and every `__init__.py`.
 
 Environment:
 
@@ -35,6 +35,7 @@ ENGINE_FOLDERS = (
     "kvnode/acl",
     "kvnode/commands",
     "kvnode/durability",
+    "kvnode/replication",
     "kvnode/scripting",
 )
 INTERPRETED = {
@@ -42,6 +43,7 @@ INTERPRETED = {
     "kvnode/listeners.py",
     "kvnode/busy.py",
     "kvnode/cli.py",
+    "kvnode/dialing.py",
     "kvnode/metrics.py",
     "kvnode/metrics_http.py",
     "kvnode/durability/check.py",

@@ -96,10 +96,11 @@ class Blocking:
             reply = ErrorReply(error.message)
         if reply is not STILL_BLOCKED:
             node.dispatcher.settle(session)
-            self._answer(session, reply)
+            self.answer(session, reply)
         node.notifications.end()
 
-    def _answer(self, session: Session, reply: Reply) -> None:
+    def answer(self, session: Session, reply: Reply) -> None:
+        """End a session's wait with its reply."""
         self.forget(session)
         if not session.is_muted():
             session.send(reply)
@@ -127,8 +128,15 @@ class Blocking:
         wait = session.blocked
         if wait is None:
             return False
-        self._answer(session, ErrorReply(errors.UNBLOCKED) if with_error else wait.on_timeout)
+        self.answer(session, ErrorReply(errors.UNBLOCKED) if with_error else wait.on_timeout)
         return True
+
+    def force_out(self, message: str) -> None:
+        """End all waits with an error, and the connections with them, as Redis does."""
+        for session in list(self._node.sessions.values()):
+            if session.blocked is not None:
+                self.answer(session, ErrorReply(message))
+                session.finish()
 
     def next_deadline(self) -> i64:
         """Return when the next wait ends, in ms since the epoch; 0 for never."""
@@ -144,4 +152,4 @@ class Blocking:
             if first == 0 or first > now_ms:
                 return
             _, _, session, wait = heappop(self._deadlines)
-            self._answer(session, wait.on_timeout)
+            self.answer(session, wait.on_timeout)

@@ -193,7 +193,14 @@ def _run_other(arguments: list[str]) -> int:
     check.add_argument("file", metavar="FILE")
     check = commands.add_parser("check-aof", help="check an append-only log, and mend its end")
     check.add_argument("file", metavar="FILE", help="its manifest, or one of its files")
-    check.add_argument("--fix", action="store_true", help="cut the last file where it is damaged")
+    cuts = check.add_mutually_exclusive_group()
+    cuts.add_argument("--fix", action="store_true", help="cut the last file where it is damaged")
+    cuts.add_argument(
+        "--truncate-to-timestamp",
+        metavar="SECONDS",
+        type=int,
+        help="cut the last file where it goes on after that unix time (aof-timestamp-enabled)",
+    )
     options = parser.parse_args(arguments)
     if arguments[0] in ("check-rdb", "check-aof"):
         # Imported here, since it takes most of the engine with it.
@@ -201,6 +208,6 @@ def _run_other(arguments: list[str]) -> int:
 
         if arguments[0] == "check-rdb":
             return check_rdb(options.file)
-        return check_aof(options.file, options.fix)
+        return check_aof(options.file, options.fix, options.truncate_to_timestamp)
     print(script(options.shell), end="")
     return 0

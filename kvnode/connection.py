@@ -18,7 +18,6 @@ from typing import Any, Final, final
 
 from mypy_extensions import i64
 
-from kvnode.config.settings import OutputLimits
 from kvnode.node import Node
 from kvnode.session import Outlet, Session, is_loopback
 from kvnode.tls import Encryption, TlsError
@@ -53,6 +52,8 @@ class FlushRound:
         """Write the output of every connection that has some."""
         node = self.node
         node.stats.rounds += 1
+        if node.effects.is_followed:
+            node.replication.feed()
         is_held = self.defers()
         ready = self._ready
         self._ready = []
@@ -243,7 +244,8 @@ class Connection(Outlet):
         """Stop reading from a peer that does not read."""
         self._choked = True
         self._round.choked(self, True)
-        if self._transport is not None:
+        # A follower goes on saying how far it is.
+        if self._transport is not None and self.session.follower is None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -251,6 +253,10 @@ class Connection(Outlet):
         self._choked = False
         self._round.choked(self, False)
         if self._transport is None:
+            return
+        follower = self.session.follower
+        if follower is not None:
+            self.node.replication.followers.feed(follower)
             return
         self._transport.resume_reading()
         if self._unfed:
@@ -339,9 +345,10 @@ class Connection(Outlet):
 
     def enforce_limits(self) -> None:
         """Drop a peer whose unread output passes the limits of its class."""
-        if self._transport is None:
-            return
         session = self.session
+        # What a follower has not been sent yet stands in the backlog and is looked at there.
+        if self._transport is None or session.follower is not None:
+            return
         pending = session.pending_bytes()
         if pending < _LIMITS_FROM:
             session.over_soft_limit_since = 0.0
@@ -350,22 +357,9 @@ class Connection(Outlet):
         # What others cause needs a limit; Redis counts monitors as normal clients, without one.
         is_fed = session.monitor or session.is_subscribed()
         limits = settings.output_pubsub if is_fed else settings.output_normal
-        if self._passes(limits, pending):
+        if session.passes(limits, pending, self.node.clock.now()):
             self.node.stats.dropped_for_output += 1
             self._abort("output-buffer-limit")
-
-    def _passes(self, limits: OutputLimits, pending: i64) -> bool:
-        if limits.hard_bytes > 0 and pending > limits.hard_bytes:
-            return True
-        session = self.session
-        if limits.soft_bytes == 0 or pending <= limits.soft_bytes:
-            session.over_soft_limit_since = 0.0
-            return False
-        now = self.node.clock.now()
-        if session.over_soft_limit_since == 0.0:
-            session.over_soft_limit_since = now
-            return False
-        return now - session.over_soft_limit_since > float(limits.soft_seconds)
 
     def _abort(self, reason: str) -> None:
         """End the connection at once; what is unsent is lost to this peer."""

@@ -14,20 +14,19 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from kvnode.admission import Admission
 from kvnode.command import (
-    ALLOW_BUSY,
-    DENYOOM,
     FAST,
-    LOADING,
-    MAY_REPLICATE,
-    NO_AUTH,
-    NO_MULTI,
-    READONLY,
-    SKIP_MONITOR,
-    WRITE,
     Command,
 )
 from kvnode.context import Blocked, Context
+from kvnode.gates import (
+    MEMORY_LIMITED,
+    MONITORED,
+    PAUSED_ALL,
+    PAUSED_WRITES,
+    TRACKS_TOO_MANY,
+)
 from kvnode.monitor import feed_monitors, show_call
 from kvnode.session import (
     HEARS,
@@ -35,9 +34,7 @@ from kvnode.session import (
     REPLY_SKIP,
     REPLY_SKIPPED,
     RESTRICTED,
-    SUBSCRIBER,
     TRACKING,
-    UNAUTHENTICATED,
     Session,
 )
 from kvnode.stats import record_duration
@@ -48,37 +45,18 @@ from kvprotocol.replies import NO_REPLY, QUEUED, ErrorReply, Reply
 if TYPE_CHECKING:
     from kvnode.node import Node
 
-# The node's gate.
-MONITORED: Final = 1 << 0
-PAUSED_WRITES: Final = 1 << 1
-PAUSED_ALL: Final = 1 << 2
-MEMORY_LIMITED: Final = 1 << 3  # more memory is in use than maxmemory
-IS_LOADING: Final = 1 << 4
-IS_BUSY: Final = 1 << 5  # a script runs for longer than busy-reply-threshold
-TRACKS_TOO_MANY: Final = 1 << 6  # the table of tracked keys is over its limit
-DISK_FAILS: Final = 1 << 7  # what is written cannot be made to last
-
-_ALLOWED_IN_SUBSCRIBER_MODE: Final = frozenset(
-    (
-        b"ping",
-        b"subscribe",
-        b"psubscribe",
-        b"ssubscribe",
-        b"unsubscribe",
-        b"punsubscribe",
-        b"sunsubscribe",
-        b"quit",
-        b"reset",
-    )
-)
 _NOT_QUEUED: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
-_ENDS_TRANSACTION: Final = frozenset((b"exec", b"discard", b"quit", b"reset"))
 _SPELLINGS_MAX: Final = 4096
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class EffectLog:
-    """Where effects go: the append-only file, the replication stream, or a test's list."""
+    """Where effects go: the append-only file, the replication stream, or a test's list.
+
+    `offset` says how far it is.
+    """
+
+    offset: i64 = 0
 
     def append(self, database: int, block: list[list[bytes]]) -> None:
         """Take the effects of one command; more than one belong together (MULTI ... EXEC)."""
@@ -100,6 +78,7 @@ class Dispatcher:
         self.table = node.commands
         self.known = dict(node.commands)  # every spelling met so far
         self.gate: i64 = 0
+        self.admission = Admission(node, self)
         self.log: EffectLog | None = None
         self.slow_from = 0.01  # seconds; infinite when the slow log is off
         self.latency_from = 0.0  # seconds; 0 when the monitor is off
@@ -165,6 +144,8 @@ class Dispatcher:
             end = self.clock.now()
             if dataset.changes or dataset.own_effects:
                 self._after_change(session.keyspace.index, argv)
+                if self.log is not None:
+                    session.written_until = self.log.offset
             if isinstance(reply, Blocked):
                 self.node.blocking.park(session, reply)
                 reply = NO_REPLY
@@ -289,76 +270,24 @@ class Dispatcher:
 
     def _admit(self, session: Session, command: Command, argv: list[bytes]) -> bool:
         """Decide about a request that is out of the ordinary; False when it is dealt with."""
-        message = self._refusal(session, command, argv)
+        message = self.admission.refusal(session, command, argv)
         if message:
             self._reject(session, command, argv, message)
             return False
         if self.gate & TRACKS_TOO_MANY:
             self.node.tracking.make_room()
-        if self.gate & (PAUSED_WRITES | PAUSED_ALL) and self._pauses(session, command, argv):
+        if self.gate & (PAUSED_WRITES | PAUSED_ALL) and self.admission.pauses(
+            session, command, argv
+        ):
             self.node.pause.park(session, argv)
             return False
         transaction = session.transaction
         if transaction is not None and command.full_name not in _NOT_QUEUED:
             if not (transaction.failed or session.watch_broken):
-                transaction.add(command, argv, self._flags(command, argv))
+                transaction.add(command, argv, self.admission.flags(command, argv))
             self._answer(session, QUEUED)
             return False
         return True
-
-    def _refusal(self, session: Session, command: Command, argv: list[bytes]) -> str:
-        """Return why a request may not run in the state of its session or of the node, or ""."""
-        gate = session.gate
-        flags = self._flags(command, argv)
-        if gate & UNAUTHENTICATED and not flags & NO_AUTH:
-            return errors.NO_AUTH
-        transaction = session.transaction
-        if transaction is not None and flags & NO_MULTI:
-            return errors.NOT_IN_MULTI
-        if gate & RESTRICTED:
-            denial = self.node.acl.refusal(session, command, argv)
-            if denial:
-                return denial
-        if transaction is not None:
-            if command.full_name == b"exec":
-                flags |= transaction.flags & DENYOOM
-            elif command.full_name not in _ENDS_TRANSACTION:
-                flags |= DENYOOM  # a queue takes memory, whatever is in it
-        if self.gate & MEMORY_LIMITED:
-            has_room = self.node.eviction.make_room()
-            self.ctx.enter(session, session.keyspace)  # who waited for an evicted key was asked
-            if not has_room and flags & DENYOOM:
-                return errors.OUT_OF_MEMORY
-        if self.gate & DISK_FAILS:
-            if command.full_name == b"exec" and transaction is not None:
-                flags |= transaction.flags & WRITE
-            if flags & WRITE or command.full_name == b"ping":
-                return self.node.disk_error()
-        if gate & SUBSCRIBER and command.full_name not in _ALLOWED_IN_SUBSCRIBER_MODE:
-            return (
-                f"ERR Can't execute '{command.full_name.decode()}': only (P|S)SUBSCRIBE / "
-                "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
-            )
-        if self.gate & IS_LOADING and not flags & LOADING:
-            return errors.LOADING
-        if self.gate & IS_BUSY and not flags & ALLOW_BUSY:
-            return self.node.scripting.busy_error()
-        if session.monitor and flags & (READONLY | WRITE | MAY_REPLICATE):
-            return errors.MONITOR_READS_NOTHING
-        return ""
-
-    def _flags(self, command: Command, argv: list[bytes]) -> i64:
-        """Return a command's flags, a script's own in place of EVAL's where it declares them."""
-        if command.flags & SKIP_MONITOR:
-            return self.node.scripting.admission_flags(command, argv)
-        return command.flags
-
-    def _pauses(self, session: Session, command: Command, argv: list[bytes]) -> bool:
-        """Return whether CLIENT PAUSE stops this command."""
-        flags = self._flags(command, argv)
-        if command.full_name == b"exec" and session.transaction is not None:
-            flags |= session.transaction.flags
-        return bool(self.gate & PAUSED_ALL or flags & (WRITE | MAY_REPLICATE))
 
     def _take_skip(self, session: Session) -> None:
         """Make CLIENT REPLY SKIP swallow the reply that is due now; it does so once."""
@@ -442,6 +371,7 @@ class Dispatcher:
         self.unit = None
         if entries and self.log is not None:
             self.log.append_transaction(entries)
+            self.ctx.session.written_until = self.log.offset
 
     def add_to_unit(self, database: int, argv: list[bytes], is_logged: bool = True) -> None:
         """Move the effects of one command into the open unit.
@@ -486,10 +416,28 @@ class Dispatcher:
         if dataset.memory > dataset.memory_limit:
             self.gate |= MEMORY_LIMITED
 
+    def note_applied(
+        self, session: Session, command: Command, argv: list[bytes], database: int
+    ) -> None:
+        """See to what a request of the leader entails, as `serve` does for one of a client."""
+        if self.unit is not None:
+            self.add_to_unit(database, argv)
+        elif self.dataset.changes or self.dataset.own_effects:
+            self._after_change(database, argv)
+        session.last_command = command
+        command.calls += 1
+        self.stats.commands += 1
+        if self.gate & MONITORED:
+            feed_monitors(self.node.monitors, session, command, argv, self.clock.now())
+        if self.dataset.heard and self.unit is None:
+            self.after_heard()
+
     def settle(self, session: Session) -> None:
         """Log what a blocked session's retry changed; it named its effects itself."""
         if self.dataset.changes or self.dataset.own_effects:
             self._after_change(session.keyspace.index, [])
+            if self.log is not None:
+                session.written_until = self.log.offset
 
     def settle_expired(self) -> None:
         """Log the keys that the expiry cycle or eviction dropped and tell who listens."""

@@ -32,7 +32,7 @@ from kvnode.access import (
     keep_table,
 )
 from kvnode.dataset import NO_LIMIT
-from kvnode.dispatch import MEMORY_LIMITED, PAUSED_ALL, PAUSED_WRITES
+from kvnode.gates import FOLLOWS, MEMORY_LIMITED, PAUSED_ALL, PAUSED_WRITES
 from kvnode.keyspace import Keyspace
 
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ class Eviction:
         begin = self.node.clock.now()
         if self.exceeded_since == 0.0:
             self.exceeded_since = begin
+        if dispatcher.gate & FOLLOWS and self.node.settings.replica_ignore_maxmemory:
+            return True
         if not self.evicts or not dataset.expires_keys:
             self.out_of_room = True
             return False

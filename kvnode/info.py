@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from kvnode.durability.append_log import AppendLog
     from kvnode.durability.loader import Loader
     from kvnode.node import Node
+    from kvnode.replication.leader_link import LeaderLink
 
 REDIS_VERSION: Final = "7.0.15"  # whose behaviour the node has; clients branch on it
-NO_REPLICATION_ID: Final = "0" * 40
 _DAY_SECONDS: Final = 86400
 _KIB: Final = 1024.0
 _UNITS: Final = "KMGTPE"
@@ -139,7 +139,7 @@ def _server(node: Node, now: float) -> list[str]:
 def _clients(node: Node, now: float) -> list[str]:
     figures = MemoryFigures(node)
     return [
-        f"connected_clients:{len(node.sessions)}",
+        f"connected_clients:{len(node.sessions) - len(node.replication.followers)}",
         "cluster_connections:0",
         f"maxclients:{node.settings.maxclients}",
         f"client_recent_max_input_buffer:{figures.input_max}",
@@ -156,6 +156,7 @@ def _memory(node: Node, now: float) -> list[str]:
     page = os.sysconf("SC_PAGE_SIZE")
     total = os.sysconf("SC_PHYS_PAGES") * page
     gap = figures.resident - figures.used
+    backlog = node.replication.history.memory()
     rss_ratio = f"{figures.fragmentation():.2f}"
     freeing = node.dataset.freeing
     scripting = node.scripting
@@ -205,8 +206,8 @@ def _memory(node: Node, now: float) -> list[str]:
         f"mem_fragmentation_ratio:{rss_ratio}",
         f"mem_fragmentation_bytes:{gap}",
         "mem_not_counted_for_evict:0",
-        "mem_replication_backlog:0",
-        "mem_total_replication_buffers:0",
+        f"mem_replication_backlog:{backlog}",
+        f"mem_total_replication_buffers:{backlog}",
         "mem_clients_slaves:0",
         f"mem_clients_normal:{figures.clients}",
         "mem_cluster_links:0",
@@ -291,6 +292,7 @@ def _stats(node: Node, now: float) -> list[str]:
     stats = node.stats
     dataset = node.dataset
     eviction = node.eviction
+    followers = node.replication.followers
     exceeded = eviction.exceeded_now()
     input_kib = stats.input_rate.per_second() / _KIB
     output_kib = stats.output_rate.per_second() / _KIB
@@ -300,16 +302,16 @@ def _stats(node: Node, now: float) -> list[str]:
         f"instantaneous_ops_per_sec:{stats.operations.per_second()}",
         f"total_net_input_bytes:{stats.input_bytes}",
         f"total_net_output_bytes:{stats.output_bytes}",
-        "total_net_repl_input_bytes:0",
-        "total_net_repl_output_bytes:0",
+        f"total_net_repl_input_bytes:{stats.replication_input_bytes}",
+        f"total_net_repl_output_bytes:{followers.sent_bytes}",
         f"instantaneous_input_kbps:{input_kib:.2f}",
         f"instantaneous_output_kbps:{output_kib:.2f}",
-        "instantaneous_input_repl_kbps:0.00",
-        "instantaneous_output_repl_kbps:0.00",
+        f"instantaneous_input_repl_kbps:{stats.replication_input_rate.per_second() / _KIB:.2f}",
+        f"instantaneous_output_repl_kbps:{stats.replication_output_rate.per_second() / _KIB:.2f}",
         f"rejected_connections:{stats.rejected_connections}",
-        "sync_full:0",
-        "sync_partial_ok:0",
-        "sync_partial_err:0",
+        f"sync_full:{followers.full_syncs}",
+        f"sync_partial_ok:{followers.partial_syncs}",
+        f"sync_partial_err:{followers.refused_partial_syncs}",
         f"expired_keys:{dataset.expired}",
         "expired_stale_perc:0.00",
         f"expired_time_cap_reached_count:{stats.expire_cycles_cut}",
@@ -325,7 +327,7 @@ def _stats(node: Node, now: float) -> list[str]:
         f"pubsubshard_channels:{len(node.pubsub.shard_channels)}",
         "latest_fork_usec:0",
         "total_forks:0",
-        "migrate_cached_sockets:0",
+        f"migrate_cached_sockets:{node.peers.count()}",
         "slave_expires_tracked_keys:0",
         "active_defrag_hits:0",
         "active_defrag_misses:0",
@@ -349,18 +351,73 @@ def _stats(node: Node, now: float) -> list[str]:
 
 
 def _replication(node: Node, now: float) -> list[str]:
+    replication = node.replication
+    replication.hand_on()
+    history = replication.history
+    backlog = history.backlog
+    followers = replication.followers
+    link = replication.link
+    lines = ["role:master" if link is None else "role:slave"]
+    if link is not None:
+        lines += _leader(node, link, now)
+    lines.append(f"connected_slaves:{len(followers)}")
+    least = node.config.number("min-replicas-to-write")
+    if least and node.config.number("min-replicas-max-lag"):
+        lines.append(f"min_slaves_good_slaves:{followers.good}")
+    for number, follower in enumerate(followers.all()):
+        lag = int(now) - int(follower.heard_seconds) if follower.is_online() else 0
+        lines.append(
+            f"slave{number}:ip={follower.shown_address()},port={follower.port},"
+            f"state={follower.state_name()},offset={follower.acknowledged},lag={lag}"
+        )
+    first = int(backlog.begin) + 1 if backlog is not None else 0
+    kept = int(backlog.end - backlog.begin) if backlog is not None else 0
     return [
-        "role:master",
-        "connected_slaves:0",
-        "master_failover_state:no-failover",
-        f"master_replid:{node.replication_id.decode()}",
-        f"master_replid2:{NO_REPLICATION_ID}",
-        "master_repl_offset:0",
-        "second_repl_offset:-1",
-        "repl_backlog_active:0",
+        *lines,
+        f"master_failover_state:{replication.failover.state}",
+        f"master_replid:{history.id.decode()}",
+        f"master_replid2:{history.second_id.decode()}",
+        f"master_repl_offset:{history.offset}",
+        f"second_repl_offset:{history.second_offset}",
+        f"repl_backlog_active:{int(backlog is not None)}",
         f"repl_backlog_size:{node.config.number('repl-backlog-size')}",
-        "repl_backlog_first_byte_offset:0",
-        "repl_backlog_histlen:0",
+        f"repl_backlog_first_byte_offset:{first}",
+        f"repl_backlog_histlen:{kept}",
+    ]
+
+
+def _leader(node: Node, link: LeaderLink, now: float) -> list[str]:
+    """Return what a follower shows of the way to its leader."""
+    config = node.config
+    is_up = link.is_up()
+    snapshot = link.snapshot
+    silence = int(now - link.heard_seconds) if is_up else -1
+    lines = [
+        f"master_host:{link.host}",
+        f"master_port:{link.port}",
+        f"master_link_status:{'up' if is_up else 'down'}",
+        f"master_last_io_seconds_ago:{silence}",
+        f"master_sync_in_progress:{int(snapshot is not None)}",
+        f"slave_read_repl_offset:{node.replication.history.offset}",
+        f"slave_repl_offset:{node.replication.history.offset}",
+    ]
+    if snapshot is not None:
+        total = max(int(snapshot.total), 0)
+        size = int(snapshot.size)
+        lines += [
+            f"master_sync_total_bytes:{total}",
+            f"master_sync_read_bytes:{size}",
+            f"master_sync_left_bytes:{total - size}",
+            f"master_sync_perc:{100.0 * ratio(size, total):.2f}",
+            f"master_sync_last_io_seconds_ago:{int(now - link.heard_seconds)}",
+        ]
+    if not is_up:
+        lines.append(f"master_link_down_since_seconds:{int(now - link.down_since)}")
+    return [
+        *lines,
+        f"slave_priority:{config.number('replica-priority')}",
+        f"slave_read_only:{int(config.flag('replica-read-only'))}",
+        f"replica_announced:{int(config.flag('replica-announced'))}",
     ]
 
 

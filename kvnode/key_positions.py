@@ -10,7 +10,7 @@ from typing import Final
 
 from kvnode.command import NO_MANDATORY_KEYS, Card, KeySpec
 from kvprotocol.errors import ReplyError
-from kvprotocol.numbers import parse_int
+from kvprotocol.numbers import leading_integer, parse_int
 
 INVALID_COMMAND: Final = "ERR Invalid command specified"
 NO_KEY_ARGUMENTS: Final = "ERR The command has no key arguments"
@@ -186,7 +186,7 @@ def _counted_leniently(card: Card, argv: list[bytes]) -> list[Position]:
             destinations.append((spec.index, ""))
     if counted is None or counted.index + counted.keynum >= len(argv):
         return []
-    count = _leading_integer(argv[counted.index + counted.keynum])
+    count = leading_integer(argv[counted.index + counted.keynum])
     first = counted.index + counted.first
     if count < 1 or count > (len(argv) - first) // counted.step:
         return []
@@ -194,13 +194,3 @@ def _counted_leniently(card: Card, argv: list[bytes]) -> list[Position]:
     for i in range(count):
         found.append((first + i * counted.step, ""))
     return found + destinations
-
-
-def _leading_integer(text: bytes) -> int:
-    """Return the integer that a text begins with, 0 where it does not."""
-    stripped = text.lstrip(b" \t\n\v\f\r")
-    end = 1 if stripped[:1] in (b"+", b"-") else 0
-    while end < len(stripped) and 48 <= stripped[end] <= 57:
-        end += 1
-    digits = stripped[:end]
-    return int(digits) if digits.lstrip(b"+-") else 0

@@ -24,13 +24,16 @@ from kvnode.config.settings import NOTIFY_KEY_MISS, NOTIFY_NEW
 from kvnode.context import Clock, Context
 from kvnode.dataset import Dataset
 from kvnode.datatypes.encodings import Encodings
-from kvnode.dispatch import DISK_FAILS, IS_LOADING, MONITORED, TRACKS_TOO_MANY, Dispatcher
+from kvnode.dispatch import Dispatcher
 from kvnode.durability.append_log import AppendLog
-from kvnode.durability.disk import Disk, SystemDisk
+from kvnode.durability.disk import Disk, File, SystemDisk, reason_of
+from kvnode.durability.effect_stream import EffectStream
 from kvnode.durability.loader import Loader
+from kvnode.durability.rdb_reader import FileError
 from kvnode.durability.saver import TICK_SECONDS as SAVING_TICK_SECONDS
 from kvnode.durability.saver import Saver
 from kvnode.eviction import BUSY_TICK_SECONDS, Eviction
+from kvnode.gates import DISK_FAILS, IS_LOADING, MONITORED, TRACKS_TOO_MANY
 from kvnode.identity import random_id
 from kvnode.journal import Journal
 from kvnode.keyspace import GROUP_COUNT, Keyspace
@@ -38,7 +41,9 @@ from kvnode.latency import LatencyMonitor
 from kvnode.memory import ACCESS_BYTES, DEADLINE_BYTES
 from kvnode.notifications import Notifications
 from kvnode.pause import Pause
+from kvnode.peers import KeptPeers, Peers, SystemPeers
 from kvnode.pubsub import PubSub
+from kvnode.replication.replication import Replication
 from kvnode.scripting.runtime import Scripting
 from kvnode.session import Outlet, Session
 from kvnode.slowlog import SlowLog
@@ -64,7 +69,14 @@ class Node:
     `stop_requested` is set by SHUTDOWN; whoever owns the loop looks at it after each batch.
     """
 
-    def __init__(self, config: Config, clock: Clock, seed: int, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        seed: int,
+        disk: Disk | None = None,
+        peers: Peers | None = None,
+    ) -> None:
         self.config = config
         self.settings = config.settings
         self.encodings = Encodings()
@@ -96,13 +108,15 @@ class Node:
         self.started = clock.now()
         identities = Random(seed)
         self.run_id = random_id(identities)
-        self.replication_id = random_id(identities)
         self.stop_requested = False
         self.active_expiry = True
         self.peak_memory: i64 = 0
         self.base_memory: i64 = 0
         self.unreturned: i64 = 0  # memory that the process keeps though nothing is in it
         self.disk: Disk = disk or SystemDisk()
+        self.replication = Replication(self, identities)
+        self.effects = EffectStream(self.replication.history)
+        self.peers = KeptPeers(peers or SystemPeers())
         self.saver = Saver(self)
         self.append_log = AppendLog(self)
         self.loader: Loader | None = None
@@ -139,6 +153,7 @@ class Node:
         self.eviction.apply_settings()
         self.scripting.apply_settings()
         self.append_log.note_policy()
+        self.replication.update_gate()
         self.note_disk_state()
         for session in self.sessions.values():
             session.parser.bulk_bytes_max = settings.proto_max_bulk_len
@@ -176,6 +191,7 @@ class Node:
             return
         session.closed = True
         session.closing = True
+        self.replication.forget(session)
         self.blocking.forget(session)
         self.pause.forget(session)
         self.watching.unwatch(session)
@@ -198,6 +214,7 @@ class Node:
         if now >= self._next_idle_check:
             self._next_idle_check = now + _IDLE_CHECK_SECONDS
             self._close_idle(now)
+            self.peers.tick(now)
         if self.active_expiry:
             self._expire()
         freeing = self.dataset.freeing
@@ -210,6 +227,7 @@ class Node:
         self._sample(now)
         is_saving = self.saver.tick(now)
         is_saving = self.append_log.tick(now) or is_saving
+        is_saving = self.replication.tick(now) or is_saving
         if self.eviction.tick():
             return BUSY_TICK_SECONDS
         if is_saving:
@@ -250,6 +268,7 @@ class Node:
             return
         for session in list(self.sessions.values()):
             waits = session.blocked is not None or session.paused or session.monitor
+            waits = waits or session.is_leader or session.follower is not None
             if not (waits or session.is_subscribed()) and now - session.last_active > timeout:
                 session.closing = True
                 session.outlet.abort()
@@ -283,6 +302,8 @@ class Node:
         stats.operations.sample(stats.commands, now)
         stats.input_rate.sample(stats.input_bytes, now)
         stats.output_rate.sample(stats.output_bytes, now)
+        stats.replication_input_rate.sample(stats.replication_input_bytes, now)
+        stats.replication_output_rate.sample(self.replication.followers.sent_bytes, now)
         self.peak_memory = max(self.peak_memory, self.used_memory())
 
     def used_memory(self) -> i64:
@@ -319,16 +340,58 @@ class Node:
         name = self.config.text("dbfilename")
         return self.start_loading([name], False) if name and self.disk.size(name) >= 0 else None
 
-    def start_loading(self, names: list[str], is_log: bool) -> Loader:
-        """Begin to load a file, or those of a log; commands on data wait for it. FileError."""
+    def start_loading(
+        self, names: list[str], is_log: bool, source: File | None = None, size: int = 0
+    ) -> Loader:
+        """Begin to load a file, or those of a log; commands on data wait for it. FileError.
+
+        `source`, of a size, stands for a file that is on no disk.
+        """
         mends_tail = self.config.flag("aof-load-truncated")
-        self.loader = Loader(self, names, is_log, mends_tail)
+        self.loader = Loader(self, names, is_log, mends_tail, source, size)
         self.dispatcher.gate |= IS_LOADING
         return self.loader
 
     def end_loading(self) -> None:
         """Serve all commands again."""
         self.dispatcher.gate &= ~IS_LOADING
+
+    def begin(self, loader: Loader | None) -> None:
+        """Take up the part in replication that the configuration names; all data is loaded."""
+        fields: dict[bytes, bytes] = {}
+        if loader is not None and not loader.is_log:
+            fields = loader.fields
+        self.replication.begin(fields)
+
+    def empty(self) -> None:
+        """Drop all data and functions, which others take the place of; nothing of it is logged."""
+        self.append_log.turn_off()
+        for database in self.dataset.databases:
+            database.clear(self.config.flag("replica-lazy-flush"))
+        self.scripting.functions.flush()
+        for session in self.sessions.values():
+            session.watch_broken = bool(session.watched)
+        self.tracking.flush()
+        self.dispatcher.settle_expired()
+
+    def note_replaced(self) -> None:
+        """Go on with other data in place of what there was: it is logged from now on."""
+        self.dataset.dirty = 0
+        if self.config.flag("appendonly") and not self.append_log.is_logging():
+            try:
+                self.append_log.turn_on()
+            except (OSError, FileError) as error:  # tried again with the ticks
+                reason = reason_of(error) if isinstance(error, OSError) else str(error)
+                self.journal.note("warning", "cannot-write-log", {"reason": reason})
+
+    def update_log(self) -> None:
+        """Have effects encoded while a file or followers take them."""
+        is_wanted = self.effects.is_filed or self.effects.is_followed
+        self.dispatcher.log = self.effects if is_wanted else None
+
+    def update_expiry(self) -> None:
+        """Let keys expire where this node decides about it, and clients do not pause."""
+        self.dataset.expires_keys = self.replication.is_leading() and not self.pause.is_on()
 
     def note_disk_state(self) -> None:
         """Refuse writes while what is written cannot be made to last, if that is wanted."""
@@ -405,6 +468,7 @@ class Node:
         self.saver.saves = 0
         self.append_log.rewrites = 0
         self.eviction.reset_statistics()
+        self.replication.followers.reset_statistics()
         for command in self.all_commands():
             command.reset_statistics()
 

@@ -18,7 +18,9 @@ from kvnode.config import Config, ConfigError
 from kvnode.config.directives import DIRECTIVES
 from kvnode.connection import Connection, FlushRound
 from kvnode.context import Clock
+from kvnode.dialing import SocketDialer
 from kvnode.durability.disk import reason_of
+from kvnode.durability.leftovers import is_alive, remove_leftovers
 from kvnode.durability.lock import FolderLock
 from kvnode.durability.rdb_reader import FileError
 from kvnode.listeners import Listeners, Service
@@ -80,6 +82,7 @@ class Server:
         services.append(Service("metrics-port", self._metrics_connection, for_clients=False))
         self._listeners = Listeners(config, log, services)
         self.node.append_log.syncer.notify = self._on_synced
+        self.node.replication.dialer = SocketDialer(config, loop)
         self.node.yield_control = BusySockets(self.node, self.rounds, self._listeners, loop).poll
         self._warned_of: set[str] = set()
         self._next_freeze = 0.0
@@ -114,18 +117,28 @@ class Server:
         """Read the data that is there from before, serving between two slices of it."""
         node = self.node
         try:
+            if self._folder.is_held():
+                self._remove_leftovers()
             loader = node.find_data()
             while not (loader is None or loader.is_done or self._stop.is_set()):
                 loader.step(LOAD_SECONDS)
                 await asyncio.sleep(0)
-            if self.config.flag("appendonly") and not self._stop.is_set():
-                node.append_log.start()
+            if not self._stop.is_set():
+                if self.config.flag("appendonly"):
+                    node.append_log.start()
+                node.begin(loader)
         except (FileError, OSError) as error:
             self.log.warning("cannot-load", reason=str(error))
             self.exit_status = EXIT_LOAD
             self._stop.set()
         else:
             self.config.subscribe("appendonly", self._switch_log)
+
+    def _remove_leftovers(self) -> None:
+        """Remove the temporary files of a node that was killed here."""
+        folders = ["", self.config.text("appenddirname")]
+        for name in remove_leftovers(self.node.disk, folders, is_alive):
+            self.log.notice("removed-leftover", file=name)
 
     def _switch_log(self) -> None:
         """Turn the append-only log on or off. ConfigError: it cannot be written."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from kvnode.command import Command
+from kvnode.command import STALE, Command
+from kvnode.config.settings import OutputLimits
 from kvprotocol.errors import ProtocolError
 from kvprotocol.replies import Reply, ReplyWriter
 from kvprotocol.requests import RequestParser
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from kvnode.context import Blocked
     from kvnode.dispatch import Dispatcher
     from kvnode.keyspace import Keyspace
+    from kvnode.replication.follower import Follower
 
 # Why a session's commands take the careful way: one test of `gate` on the hot path.
 UNAUTHENTICATED: Final = 1 << 0
@@ -64,12 +66,15 @@ class Transaction:
         self.queued: list[tuple[Command, list[bytes]]] = []
         self.failed = False
         self.flags: i64 = 0
+        self.lacks_stale = False  # whether one of them may not run on stale data
         self.bytes: i64 = 0
 
     def add(self, command: Command, argv: list[bytes], flags: i64) -> None:
         """Queue a command that counts with these flags."""
         self.queued.append((command, argv))
         self.flags |= flags
+        if not flags & STALE:
+            self.lacks_stale = True
         for word in argv:
             self.bytes += len(word)
 
@@ -137,6 +142,9 @@ class Session:
         self.input_bytes: i64 = 0
         self.output_bytes: i64 = 0
         self.over_soft_limit_since = 0.0
+        self.written_until: i64 = 0  # the offset of the effects behind its last write
+        self.follower: Follower | None = None  # what it said, where it is another node
+        self.is_leader = False  # its requests are the leader's stream
         self._announced = False
         self._finished: list[bytes] = []
         self._finished_bytes: i64 = 0
@@ -211,6 +219,18 @@ class Session:
             + self._finished_bytes
             + self.outlet.unsent_bytes()
         )
+
+    def passes(self, limits: OutputLimits, pending: i64, now: float) -> bool:
+        """Return whether output passes the hard limit, or has passed the soft one for too long."""
+        if limits.hard_bytes > 0 and pending > limits.hard_bytes:
+            return True
+        if limits.soft_bytes == 0 or pending <= limits.soft_bytes:
+            self.over_soft_limit_since = 0.0
+            return False
+        if self.over_soft_limit_since == 0.0:
+            self.over_soft_limit_since = now
+            return False
+        return now - self.over_soft_limit_since > float(limits.soft_seconds)
 
     def is_subscribed(self) -> bool:
         """Return whether the session has any subscription."""

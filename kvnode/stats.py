@@ -155,6 +155,9 @@ class Stats:
         self.operations = Rate()
         self.input_rate = Rate()
         self.output_rate = Rate()
+        self.replication_input_rate = Rate()
+        self.replication_output_rate = Rate()
+        self.replication_input_bytes: i64 = 0  # of a leader's stream
 
     def count_tick(self, lag_seconds: float) -> None:
         """Count a call of the timer, and how much later than due it came."""

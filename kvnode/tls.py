@@ -150,21 +150,42 @@ def server_context(config: Config) -> ssl.SSLContext:
     return context
 
 
-def _load_identity(context: ssl.SSLContext, config: Config) -> None:
-    certificate = config.text("tls-cert-file")
-    key = config.text("tls-key-file")
+def client_context(config: Config) -> ssl.SSLContext:
+    """Return the context for connections to other nodes. ConfigError: it cannot be made."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Nodes are known by address, and trusted for who signed their certificate.
+    context.check_hostname = False
+    _set_versions(context, config.text("tls-protocols"))
+    _load_identity(context, config, "client-" if config.text("tls-client-cert-file") else "")
+    _load_authorities(context, config)
+    context.verify_mode = ssl.CERT_REQUIRED
+    ciphers = config.text("tls-ciphers")
+    if ciphers:
+        _use("tls-ciphers", ciphers, lambda: context.set_ciphers(ciphers))
+    return context
+
+
+def _load_identity(context: ssl.SSLContext, config: Config, prefix: str = "") -> None:
+    """Load the certificate and the key of this node; `prefix` chooses those for its own calls."""
+    name = f"tls-{prefix}cert-file"
+    key_name = f"tls-{prefix}key-file"
+    certificate = config.text(name)
+    key = config.text(key_name)
     if not certificate:
-        raise ConfigError("tls-cert-file is not set (allowed: a certificate in PEM format)")
+        raise ConfigError(f"{name} is not set (allowed: a certificate in PEM format)")
     if not key:
-        raise ConfigError("tls-key-file is not set (allowed: a private key in PEM format)")
-    _use("tls-cert-file", certificate, lambda: _open(certificate))
+        raise ConfigError(f"{key_name} is not set (allowed: a private key in PEM format)")
+    _use(name, certificate, lambda: _open(certificate))
     # An empty text keeps OpenSSL from asking on the terminal.
-    password = config.text("tls-key-file-pass")
-    _use("tls-key-file", key, lambda: _load_pair(context, certificate, key, password))
+    password = config.text(f"{key_name}-pass")
+    _use(key_name, key, lambda: _load_pair(context, name, key_name, (certificate, key, password)))
 
 
-def _load_pair(context: ssl.SSLContext, certificate: str, key: str, password: str) -> None:
-    """Load a certificate and its key. ConfigError: one of them cannot be read."""
+def _load_pair(
+    context: ssl.SSLContext, name: str, key_name: str, pair: tuple[str, str, str]
+) -> None:
+    """Load a certificate, its key and the key's password. ConfigError: one cannot be read."""
+    certificate, key, password = pair
     try:
         context.load_cert_chain(certificate, key, lambda: password)
     except ssl.SSLError as error:
@@ -172,10 +193,10 @@ def _load_pair(context: ssl.SSLContext, certificate: str, key: str, password: st
             raise
         # OpenSSL does not say which of the two it could not read.
         scratch = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        _use("tls-cert-file", certificate, lambda: scratch.load_verify_locations(certificate))
+        _use(name, certificate, lambda: scratch.load_verify_locations(certificate))
         raise ConfigError(
-            f"tls-key-file {key}: no key can be read (allowed: a private key in PEM format, "
-            "which tls-key-file-pass opens if it is encrypted)"
+            f"{key_name} {key}: no key can be read (allowed: a private key in PEM format, "
+            f"which {key_name}-pass opens if it is encrypted)"
         ) from None
 
 

@@ -25,7 +25,7 @@ from mypy_extensions import i64
 
 from kvnode.command import PUBSUB, READONLY, Command
 from kvnode.dataset import ChangeListener
-from kvnode.dispatch import TRACKS_TOO_MANY
+from kvnode.gates import TRACKS_TOO_MANY
 from kvnode.key_positions import key_positions
 from kvnode.session import TRACKING, ClientTracking, Session
 from kvprotocol.errors import ReplyError

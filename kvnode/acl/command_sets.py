@@ -9,7 +9,6 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from kvnode.acl.absent import ABSENT
 from kvnode.categories import CATEGORIES, categories
 from kvnode.command import MOVABLEKEYS, Card, Command, KeySpec
 from kvnode.key_positions import has_keys, key_positions
@@ -91,9 +90,6 @@ class CommandSets:
             if command.subcommands is not None:
                 for child in command.subcommands.values():
                     self._add(child)
-        for name, words in ABSENT.items():
-            if name not in self.bits:
-                self._enter(name, words.split())
         # What a check reads, by bit.
         self.only_keys = bytes(self._only_keys)
         self.access = bytes(self._access)

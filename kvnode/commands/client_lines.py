@@ -31,12 +31,21 @@ def read_class(word: bytes) -> bytes:
 
 def class_of(session: Session) -> bytes:
     """Return a session's class; it decides about output limits too."""
+    if session.is_leader:
+        return MASTER
+    if session.follower is not None and session.follower.is_fed():
+        return REPLICA
     return PUBSUB if session.is_subscribed() else NORMAL
 
 
 def flags_of(session: Session) -> bytes:
     """Return the letters of a session's state, N where it is in none."""
     letters = b""
+    kind = class_of(session)
+    if kind == REPLICA:
+        letters += b"S"
+    if kind == MASTER:
+        letters += b"M"
     if session.monitor:
         letters += b"O"
     if session.is_subscribed():
@@ -110,7 +119,7 @@ def line_of(ctx: Context, session: Session, argv: list[bytes]) -> bytes:
         b"tot-mem=%d" % (SESSION_BYTES + query + argv_bytes + queued_bytes + output),
         b"events=" + (b"rw" if output > buffered else b"r"),
         b"cmd=" + (b"NULL" if command is None else command.full_name),
-        b"user=" + session.user.name,
+        b"user=" + (b"(superuser)" if session.is_leader else session.user.name),
         b"redir=%d" % (-1 if tracking is None else tracking.redirect),
         b"resp=%d" % int(session.writer.protocol),
     ]

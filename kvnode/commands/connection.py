@@ -132,7 +132,8 @@ def hello(ctx: Context, argv: list[bytes]) -> Reply:
     facts: list[Reply] = [b"server", b"redis", b"version", REDIS_VERSION.encode()]
     facts += [b"proto", int(session.writer.protocol), b"id", session.number]
     modules: list[Reply] = []
-    facts += [b"mode", b"standalone", b"role", b"master", b"modules", modules]
+    role = b"master" if ctx.node.replication.is_leading() else b"replica"
+    facts += [b"mode", b"standalone", b"role", role, b"modules", modules]
     return Pairs(facts)
 
 

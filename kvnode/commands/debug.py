@@ -13,12 +13,12 @@ from kvnode.context import Context
 from kvnode.datatypes import kinds
 from kvnode.datatypes.lists import List
 from kvnode.digest import dataset_digest, key_digest
-from kvnode.identity import random_id
+from kvnode.durability.reloading import reload, reload_log
 from kvnode.memory import value_size
 from kvnode.structures.list_nodes import ListNodes
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
-from kvprotocol.numbers import parse_float
+from kvprotocol.numbers import leading_integer, parse_float
 from kvprotocol.replies import (
     OK,
     BigNumber,
@@ -52,6 +52,8 @@ _HELP: Final = (
     b"    Show how the keys of a database lie in its tables.",
     b"LISTPACK <key>",
     b"    Print a packed value's bytes on the node's standard output.",
+    b"LOADAOF",
+    b"    Drop all data and load the append-only log.",
     b"OBJECT <key>",
     b"    Show how a key's value is stored.",
     b"POPULATE <count> [<prefix>] [<size>]",
@@ -61,8 +63,9 @@ _HELP: Final = (
     b"    set, map, attrib, push, verbatim, true, false.",
     b"QUICKLIST-PACKED-THRESHOLD <size>",
     b"    Checked and accepted; lists have no separate nodes for large elements here.",
-    b"RELOAD [option ...]",
-    b"    Refused: this node writes no data file.",
+    b"RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+    b"    Save the RDB file, drop all data, load the file. NOSAVE loads the file that is there,",
+    b"    NOFLUSH drops nothing, MERGE replaces what is there by what the file has.",
     b"SET-ACTIVE-EXPIRE <0|1>",
     b"    Drop expired keys in the background, or only when they are met.",
     b"SET-DISABLE-DENY-SCRIPTS <0|1>",
@@ -123,20 +126,8 @@ def _listpack(ctx: Context, argv: list[bytes]) -> Reply:
 
 
 def _set_active_expire(ctx: Context, argv: list[bytes]) -> Reply:
-    ctx.node.active_expiry = _leading_integer(argv[2]) != 0
+    ctx.node.active_expiry = leading_integer(argv[2]) != 0
     return OK
-
-
-def _leading_integer(word: bytes) -> int:
-    """Return the number at the beginning of a word as C's atoi reads it, 0 where there is none."""
-    end = 0
-    word = word.lstrip()
-    if word[:1] in (b"-", b"+"):
-        end = 1
-    while word[end : end + 1].isdigit():
-        end += 1
-    digits = word[:end]
-    return int(digits) if digits and digits not in (b"-", b"+") else 0
 
 
 def _ignored(ctx: Context, argv: list[bytes]) -> Reply:
@@ -151,7 +142,7 @@ def _packed_threshold(ctx: Context, argv: list[bytes]) -> Reply:
 
 
 def _change_replication_id(ctx: Context, argv: list[bytes]) -> Reply:
-    ctx.node.replication_id = random_id(ctx.random)
+    ctx.node.replication.history.begin_anew()
     return OK
 
 
@@ -209,12 +200,16 @@ def _populate(ctx: Context, argv: list[bytes]) -> Reply:
 
 
 def _reload(ctx: Context, argv: list[bytes]) -> Reply:
-    for word in argv[2:]:
-        if word.upper() not in (b"MERGE", b"NOFLUSH", b"NOSAVE"):
-            raise ReplyError(
-                "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
-            )
-    raise ReplyError("ERR this node writes no data file, so there is nothing to reload")
+    options = {word.upper() for word in argv[2:]}
+    if options - {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
+        raise ReplyError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    reload(ctx, b"NOSAVE" not in options, b"NOFLUSH" not in options, b"MERGE" in options)
+    return OK
+
+
+def _load_log(ctx: Context, argv: list[bytes]) -> Reply:
+    reload_log(ctx)
+    return OK
 
 
 def _protocol(ctx: Context, argv: list[bytes]) -> Reply:
@@ -266,6 +261,7 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, _Subcommand]]] = {
     b"help": (2, 2, _help),
     b"htstats": (3, 4, _table_statistics),
     b"listpack": (3, 3, _listpack),
+    b"loadaof": (2, _MANY, _load_log),
     b"object": (3, 3, _object),
     b"populate": (3, 5, _populate),
     b"protocol": (3, 3, _protocol),

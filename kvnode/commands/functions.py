@@ -19,7 +19,7 @@ from kvnode.command import (
 )
 from kvnode.commands.containers import container
 from kvnode.context import Context
-from kvnode.dispatch import MONITORED
+from kvnode.gates import MONITORED
 from kvnode.globs import matches
 from kvnode.monitor import show_call
 from kvnode.scripting.flags import FLAG_NAMES

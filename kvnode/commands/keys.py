@@ -4,9 +4,9 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from kvnode.command import DENYOOM, FAST, NOSCRIPT, READONLY, WRITE, command, key
-from kvnode.commands.arguments import integer, integer_in
-from kvnode.context import STILL_BLOCKED, Blocked, Context
+from kvnode.command import DENYOOM, FAST, READONLY, WRITE, command, key
+from kvnode.commands.arguments import integer_in
+from kvnode.context import Context
 from kvnode.datatypes.kinds import copy as copied
 from kvnode.datatypes.kinds import type_name
 from kvnode.globs import matches
@@ -367,34 +367,3 @@ def move(ctx: Context, argv: list[bytes]) -> Reply:
     keyspace.changed(name, b"move_from")
     into.changed(name, b"move_to", 0)
     return 1
-
-
-def _never_served(ctx: Context, name: bytes) -> Reply:
-    """Serve a wait that no key can end."""
-    return STILL_BLOCKED
-
-
-@command(
-    "WAIT",
-    arity=3,
-    flags=NOSCRIPT,
-    group="generic",
-    acl="connection",
-    since="3.0.0",
-    complexity="O(1)",
-    summary="Wait until so many replicas have this connection's writes, and return their number.",
-    syntax="numreplicas:i timeout:i",
-    tips=("request_policy:all_shards", "response_policy:agg_min"),
-)
-def wait(ctx: Context, argv: list[bytes]) -> Reply:
-    replicas = integer(argv[1])
-    timeout_ms = integer(argv[2], errors.TIMEOUT_NOT_INTEGER)
-    if timeout_ms < 0:
-        raise ReplyError(errors.TIMEOUT_NEGATIVE)
-    # There are no replicas, so any number above none is waited for in vain.
-    if replicas <= 0 or not ctx.may_block:
-        return 0
-    deadline_ms: i64 = 0
-    if timeout_ms > 0 and timeout_ms <= I64_MAX - ctx.now_ms:
-        deadline_ms = ctx.now_ms + i64(timeout_ms)
-    return Blocked([], deadline_ms, _never_served, 0)

@@ -18,7 +18,7 @@ from kvnode.command import (
 from kvnode.commands.arguments import integer
 from kvnode.commands.containers import container
 from kvnode.context import Context
-from kvnode.dispatch import MONITORED
+from kvnode.gates import MONITORED
 from kvnode.monitor import show_call
 from kvnode.scripting.scripts import Script
 from kvprotocol import errors

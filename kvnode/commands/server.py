@@ -9,7 +9,6 @@ from kvnode.command import (
     ALLOW_BUSY,
     FAST,
     LOADING,
-    NO_ASYNC_LOADING,
     NO_MULTI,
     NOSCRIPT,
     READONLY,
@@ -27,7 +26,6 @@ from kvprotocol.replies import NO_REPLY, OK, Reply, Verbatim
 
 _INT_MIN: Final = -(1 << 31)
 _INT_MAX: Final = (1 << 31) - 1
-_PORT_MAX: Final = 65535
 
 
 @command(
@@ -172,61 +170,6 @@ def swapdb(ctx: Context, argv: list[bytes]) -> Reply:
 def time(ctx: Context, argv: list[bytes]) -> Reply:
     microseconds = int(ctx.node.clock.now() * 1e6)
     return [b"%d" % (microseconds // 1000000), b"%d" % (microseconds % 1000000)]
-
-
-@command(
-    "ROLE",
-    arity=1,
-    flags=NOSCRIPT | LOADING | STALE | FAST,
-    group="server",
-    acl="admin dangerous",
-    since="2.8.12",
-    complexity="O(1)",
-    summary="Return the node's part in replication, its offset and its followers.",
-)
-def role(ctx: Context, argv: list[bytes]) -> Reply:
-    followers: list[Reply] = []
-    return [b"master", 0, followers]
-
-
-def _follow(argv: list[bytes]) -> Reply:
-    """Stop following, which this node never began; it cannot follow another one."""
-    if argv[1].lower() == b"no" and argv[2].lower() == b"one":
-        return OK
-    port = parse_int(argv[2])
-    if port is None or port < 0 or port > _PORT_MAX:
-        raise ReplyError("ERR Invalid master port")
-    raise ReplyError("ERR this node cannot follow another one: only NO ONE is accepted")
-
-
-@command(
-    "REPLICAOF",
-    arity=3,
-    flags=ADMIN | NOSCRIPT | STALE | NO_ASYNC_LOADING,
-    group="server",
-    since="5.0.0",
-    complexity="O(1)",
-    summary="Make the node follow another one, or lead.",
-    syntax="args=<host-port=(host port:i)|no-one=(NO ONE)>",
-)
-def replicaof(ctx: Context, argv: list[bytes]) -> Reply:
-    return _follow(argv)
-
-
-@command(
-    "SLAVEOF",
-    arity=3,
-    flags=ADMIN | NOSCRIPT | STALE | NO_ASYNC_LOADING,
-    group="server",
-    since="1.0.0",
-    complexity="O(1)",
-    summary="Make the node follow another one, or lead (the former name of REPLICAOF).",
-    syntax="args=<host-port=(host port:i)|no-one=(NO ONE)>",
-    replaced_by="`REPLICAOF`",
-    deprecated_since="5.0.0",
-)
-def slaveof(ctx: Context, argv: list[bytes]) -> Reply:
-    return _follow(argv)
 
 
 @command(

@@ -114,6 +114,9 @@ class Settings:
     lua_memory_limit: i64
     # Dumps.
     rdbcompression: bool
+    # Following.
+    replica_read_only: bool
+    replica_ignore_maxmemory: bool
 
     def __init__(self) -> None:
         self.maxmemory = 0
@@ -151,4 +154,6 @@ class Settings:
         self.tracking_table_max_keys = 1_000_000
         self.busy_reply_threshold = 5000
         self.rdbcompression = True
+        self.replica_read_only = True
+        self.replica_ignore_maxmemory = True
         self.lua_memory_limit = 1 << 30

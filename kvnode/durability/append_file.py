@@ -12,6 +12,10 @@ machine is a matter of `appendfsync`:
 A write that fails leaves the file as it was before and is tried again each second; until then
 writes are refused. A sync that fails may have lost what was written, whatever a second one says: so
 writes are refused until a rewrite has made a new file.
+
+With `aof-timestamp-enabled` the file also says when its requests were written: a line `#TS:<unix
+seconds>` stands before the first one of each second, never inside a MULTI ... EXEC. It belongs to
+the file alone, so it does not count in the log's offsets.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from mypy_extensions import i64
 
 from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.effect_stream import EffectStream
+from kvnode.durability.log_reader import TIME_MARK
 
 ALWAYS: Final = "always"
 EVERY_SECOND: Final = "everysec"
@@ -94,6 +99,7 @@ class AppendFile:
 
     def __init__(self, disk: Disk, stream: EffectStream, syncer: Syncer) -> None:
         self.policy = EVERY_SECOND
+        self.notes_time = False
         self.write_error = ""
         self.name = ""
         self.size: i64 = 0  # of the increment
@@ -108,6 +114,7 @@ class AppendFile:
         self._asked: i64 = 0
         self._next_sync = 0.0
         self._next_try = 0.0
+        self._noted_second = 0
 
     def turn_to(self, file: File, name: str, size: int, counts: bool) -> None:
         """Write to this file from now on; it `counts` once the manifest names it.
@@ -154,7 +161,7 @@ class AppendFile:
             return
         if self._is_broken or (self._waiting and now < self._next_try):
             return
-        data = self._waiting + self._stream.take()
+        data = self._waiting + self._time_line(now) + self._stream.take()
         self._waiting = b""
         try:
             file.write(data)
@@ -167,11 +174,19 @@ class AppendFile:
         if self.policy == ALWAYS:
             self.sync_now()
 
-    def write_last(self) -> str:
+    def write_last(self, now: float) -> str:
         """Write what has come before the file is closed; return why that failed, or nothing."""
         self._next_try = 0.0
-        self.write_out(0.0)
+        self.write_out(now)
         return self.write_error
+
+    def _time_line(self, now: float) -> bytes:
+        """Return the line that stands before what has come, if it is the first of its second."""
+        second = int(now)
+        if not self.notes_time or self._stream.is_empty() or second <= self._noted_second:
+            return b""
+        self._noted_second = second
+        return TIME_MARK + b"%d\r\n" % second
 
     def _undo(self, data: bytes, reason: str, now: float) -> None:
         """Cut off what a failed write left, and keep the data for the next try."""

@@ -18,13 +18,15 @@ from mypy_extensions import i64
 from kvnode.durability.append_file import AppendFile, Syncer
 from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.effect_stream import EffectStream
+from kvnode.durability.file_job import FileJob
 from kvnode.durability.manifest import (
     BASE,
+    HISTORY,
     INCREMENT,
     Manifest,
     ManifestError,
     Part,
-    number_of,
+    number_in,
 )
 from kvnode.durability.rdb_reader import FileError
 from kvnode.durability.snapshot_job import SnapshotJob
@@ -46,7 +48,7 @@ class AppendLog:
 
     def __init__(self, node: Node) -> None:
         self.disk: Disk = node.disk
-        self.stream = EffectStream()
+        self.stream: EffectStream = node.effects
         self.syncer = Syncer(node.disk)
         self.file = AppendFile(node.disk, self.stream, self.syncer)
         self.job: SnapshotJob | None = None
@@ -69,13 +71,19 @@ class AppendLog:
         self._new_base: Part | None = None
         self._next_try = 0.0
         self._shown_error = ""
+        # Files of ours that no manifest names, or that may be in one which could not be written.
+        self._unnamed: list[Part] = []
         # Why the open increment is not named in the manifest: the one before it lacks effects.
         self._gap = ""
 
     # --- names ------------------------------------------------------------------------------------
 
+    @property
+    def _folder(self) -> str:
+        return self._node.config.text("appenddirname")
+
     def _path(self, name: str) -> str:
-        return f"{self._node.config.text('appenddirname')}/{name}"
+        return f"{self._folder}/{name}"
 
     @property
     def _name(self) -> str:
@@ -107,14 +115,8 @@ class AppendLog:
         return names
 
     def _read_manifest(self) -> None:
-        """Learn which files there are. FileError: the manifest is none. OSError."""
+        """Learn which files give the dataset. FileError: the manifest is none. OSError."""
         self._manifest = Manifest()
-        for name in self.disk.names(self._node.config.text("appenddirname")):
-            # No number is used twice: of no file that is there, whoever names it.
-            if number := number_of(name, self._name, "base"):
-                self._base_number = max(self._base_number, number)
-            if number := number_of(name, self._name, "incr"):
-                self._increment_number = max(self._increment_number, number)
         if self.disk.size(self._manifest_path) < 0:
             return
         text = self.disk.read_file(self._manifest_path).decode("utf-8", "surrogateescape")
@@ -122,16 +124,57 @@ class AppendLog:
             self._manifest = Manifest.parse(text)
         except ManifestError as error:
             raise FileError(f"{self._manifest_path}: {error}") from None
+        if self._manifest.base is not None:
+            self._base_number = max(self._base_number, self._manifest.base.number)
+        for part in self._manifest.increments:
+            self._increment_number = max(self._increment_number, part.number)
 
     def _refuse_unnamed(self) -> None:
         """FileError: there are effects of a log whose manifest is gone."""
-        for name in self.disk.names(self._node.config.text("appenddirname")):
+        for name in self.disk.names(self._folder):
+            number, is_base = number_in(name, self._name)
             path = self._path(name)
-            if number_of(name, self._name, "incr") and self.disk.size(path) > 0:
+            if number and not is_base and self.disk.size(path) > 0:
                 raise FileError(
                     f"{path}: a log without its manifest {self._manifest_path} (put that back, or "
                     "move the folder away to start without its data)"
                 )
+
+    def _look_around(self) -> None:
+        """See which numbers are taken in the folder, and say what no manifest names there.
+
+        Such a file stays, and its name is not used again: a node that was killed while it turned
+        its log on, or somebody else, may have left data in it. Empty ones are removed.
+        """
+        named = {part.name for part in [*self._manifest.parts(), *self._manifest.history]}
+        unnamed: list[str] = []
+        for name in self.disk.names(self._folder):
+            number, is_base = number_in(name, self._name)
+            if number == 0:
+                continue
+            if is_base:
+                self._base_number = max(self._base_number, number)
+            else:
+                self._increment_number = max(self._increment_number, number)
+            if name in named:
+                continue
+            if self.disk.size(self._path(name)) == 0:
+                self.disk.remove(self._path(name))
+            else:
+                unnamed.append(name)
+        if unnamed:
+            fields: dict[str, object] = {"folder": self._folder, "files": " ".join(unnamed)}
+            self._node.journal.note("warning", "log-files-not-in-manifest", fields)
+
+    def current_files(self) -> list[str]:
+        """Return the files that give the dataset as it is, all written. FileError: they do not."""
+        if not self.is_logging():
+            return self.find()
+        self.write_out()
+        reason = "its first base is not made yet" if self.is_starting else self.error()
+        if reason:
+            raise FileError(f"{self._path(self._name)}: {reason}")
+        return [self._path(part.name) for part in self._manifest.parts()]
 
     def _adopt_old(self) -> None:
         """Move a log that Redis wrote before version 7, one file, to where it belongs now.
@@ -143,7 +186,7 @@ class AppendLog:
             return
         base = self._manifest.base
         if self._manifest.is_empty():
-            disk.make_folder(self._node.config.text("appenddirname"))
+            disk.make_folder(self._folder)
             manifest = Manifest()
             manifest.base = Part(self._name, 1, BASE)
             self._base_number = max(self._base_number, 1)
@@ -155,7 +198,7 @@ class AppendLog:
     def start(self) -> None:
         """Log effects from now on, behind what was loaded. FileError: that cannot be written."""
         try:
-            self.disk.make_folder(self._node.config.text("appenddirname"))
+            self.disk.make_folder(self._folder)
             if self._manifest.is_empty():
                 self.turn_on()
                 job = self.job
@@ -166,14 +209,15 @@ class AppendLog:
                     raise FileError(f"{self._path(self._name)}: {reason}")
                 self.rewrites = 0  # it was the first one, asked for by nobody
                 return
+            self._look_around()
             if self._manifest.increments:
                 part = self._manifest.increments[-1]
                 self._turn_to(self.disk.append(self._path(part.name)), part, True)
             else:
                 self._turn(True)
+            self._drop_history()
         except OSError as error:
-            folder = self._node.config.text("appenddirname")
-            raise FileError(f"{folder}: {reason_of(error)}") from None
+            raise FileError(f"{self._folder}: {reason_of(error)}") from None
         self.is_on = True
         self._log()
         # What it had grown to is known no more: else a log would grow with each restart.
@@ -190,15 +234,16 @@ class AppendLog:
         if job is not None:
             job.give_up()  # a base without the increment that belongs to it
             self.job = None
-        self.disk.make_folder(self._node.config.text("appenddirname"))
         self.is_starting = True
+        self.disk.make_folder(self._folder)
         if self._node.saver.is_saving() or not self._node.ctx.may_block:
             self.is_scheduled = True  # one snapshot at a time, and none inside a transaction
         else:
             self._begin_rewrite()
 
     def _log(self) -> None:
-        self._node.dispatcher.log = self.stream
+        self.stream.is_filed = True
+        self._node.update_log()
         self.note_policy()
 
     def is_durable(self) -> bool:
@@ -234,8 +279,9 @@ class AppendLog:
         self._node.journal.note("warning", event, fields)
 
     def note_policy(self) -> None:
-        """Take over `appendfsync`."""
+        """Take over `appendfsync` and `aof-timestamp-enabled`."""
         self.file.policy = self._node.config.text("appendfsync")
+        self.file.notes_time = self._node.config.flag("aof-timestamp-enabled")
 
     def turn_off(self) -> None:
         """Log no more; what was logged is durable."""
@@ -244,23 +290,34 @@ class AppendLog:
             job.give_up()
             self.job = None
         if not self.is_logging():
+            if job is not None:
+                self._close()
             return
-        self._node.dispatcher.log = None
-        is_unnamed = self.is_starting
-        lost = self.file.write_last()
-        self.file.close()
-        reason = "" if is_unnamed else self._gap or lost or self.syncer.error
+        lost = self.file.write_last(self._node.clock.now())
+        self._close()
+        reason = "" if self.is_starting else self._gap or lost or self.syncer.error
         self.is_on = False
         self.is_starting = False
         self.is_scheduled = False
-        if is_unnamed and self._open_part is not None:
-            with suppress(OSError):
-                self.disk.remove(self._path(self._open_part.name))
-        self._open_part = None
         self._gap = ""
         self.note_error()
         if reason:
             self._note_trouble("cannot-close-log", reason)
+
+    def _close(self) -> None:
+        """Write to no increment any more; nothing stays of those that no manifest names."""
+        self.stream.is_filed = False
+        self._node.update_log()
+        self.file.close()
+        self._open_part = None
+        unnamed = self._unnamed
+        self._unnamed = []
+        with suppress(OSError, FileError):
+            self._read_manifest()  # one that could not be written may be there all the same
+            named = {part.name for part in self._manifest.parts()}
+            for part in unnamed:
+                if part.name not in named:
+                    self.disk.remove(self._path(part.name))
 
     def error(self) -> str:
         """Return why effects cannot be made to last, an empty text where they can."""
@@ -278,19 +335,13 @@ class AppendLog:
 
     def _turn_to(self, file: File, part: Part, counts: bool) -> None:
         """Write to an increment from now on."""
-        unnamed = self._open_part
         name = self._path(part.name)
         self.file.turn_to(file, name, max(self.disk.size(name), 0), counts)
         self._open_part = part
         self._before = 0
         for other in self._manifest.parts():
-            if other is unnamed:
-                unnamed = None
             if other is not part:
                 self._before += max(self.disk.size(self._path(other.name)), 0)
-        if unnamed is not None and unnamed is not part:
-            with suppress(OSError):  # nobody looks for it
-                self.disk.remove(self._path(unnamed.name))
 
     def _turn(self, is_kept: bool) -> None:
         """Turn to a new increment; `is_kept` means that the manifest names it at once."""
@@ -299,6 +350,7 @@ class AppendLog:
         number = self._increment_number
         part = Part(f"{self._name}.{number}.incr.aof", number, INCREMENT)
         file = self.disk.create(self._path(part.name))
+        self._unnamed.append(part)
         if is_kept:
             # Only the last file may end anywhere: the one before must be whole first.
             self.file.make_durable()
@@ -318,7 +370,7 @@ class AppendLog:
         if self.job is not None:
             raise ReplyError(errors.REWRITE_IN_PROGRESS)
         try:
-            self.disk.make_folder(self._node.config.text("appenddirname"))
+            self.disk.make_folder(self._folder)
             self._begin_rewrite()
         except (OSError, FileError) as error:
             self._note_failure(reason_of(error) if isinstance(error, OSError) else str(error))
@@ -328,6 +380,7 @@ class AppendLog:
         self.is_scheduled = False
         if not self.is_on:
             self._read_manifest()
+            self._look_around()
         if self.is_logging():
             self.file.write_out(self._node.clock.now())
             self._gap = self.error()
@@ -336,13 +389,14 @@ class AppendLog:
         self._base_number += 1
         number = self._base_number
         self._new_base = Part(f"{self._name}.{number}.base.rdb", number, BASE)
-        self.job = SnapshotJob(
-            self._node,
+        self._unnamed.append(self._new_base)
+        file = FileJob(
+            self.disk,
             self._path(self._new_base.name),
             self._path(f"temp-rewriteaof-bg-{os.getpid()}.aof"),
-            True,
             self._node.config.flag("aof-rewrite-incremental-fsync"),
         )
+        self.job = SnapshotJob(self._node, file, True)
 
     def tick(self, now: float) -> bool:
         """Sync, and go on rewriting; return whether a rewrite is in progress."""
@@ -405,15 +459,32 @@ class AppendLog:
         new.base = self._new_base
         if self.is_logging() and self._open_part is not None:
             new.increments = [self._open_part]
-        kept = {part.name for part in new.parts()}
+        named = {part.name for part in new.parts()}
+        for part in [*old.parts(), *old.history, *self._unnamed]:
+            if part.name not in named:
+                named.add(part.name)
+                new.history.append(Part(part.name, part.number, HISTORY))
         try:
             self._keep(new)
-            for part in [*old.parts(), *old.history]:
-                if part.name not in kept:
-                    self.disk.remove(self._path(part.name))
         except OSError as error:
             return reason_of(error)
+        self._unnamed = []
+        self._drop_history()
         return ""
+
+    def _drop_history(self) -> None:
+        """Remove the files of the past; the manifest names them until they are gone."""
+        if not self._manifest.history:
+            return
+        try:
+            for part in self._manifest.history:
+                self.disk.remove(self._path(part.name))
+            twin = self._manifest.copy()
+            twin.history = []
+            self._keep(twin)
+        except OSError as error:  # tried again at the next start, and after the next rewrite
+            fields: dict[str, object] = {"folder": self._folder, "reason": reason_of(error)}
+            self._node.journal.note("warning", "cannot-remove-old-log", fields)
 
     def _note_failure(self, reason: str) -> None:
         self.last_is_ok = False
@@ -422,3 +493,5 @@ class AppendLog:
         self._next_try = self._node.clock.now() + seconds
         fields: dict[str, object] = {"file": self._path(self._name), "reason": reason}
         self._node.journal.note("warning", "cannot-rewrite-log", fields)
+        if not self.is_on:
+            self._close()  # there is no base that an increment could be behind

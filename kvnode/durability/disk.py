@@ -71,7 +71,7 @@ class Disk:
         raise NotImplementedError
 
     def names(self, folder: str) -> list[str]:
-        """Return the names in a folder, none where there is no such folder."""
+        """Return the names in a folder, none where there is no such; "" is the working folder."""
         raise NotImplementedError
 
     def make_folder(self, name: str) -> None:
@@ -132,7 +132,8 @@ class SystemDisk(Disk):
     """The files of the process's working folder, which is what `dir` says."""
 
     def create(self, name: str) -> File:
-        return _SystemFile(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        # At the end, wherever that is: it may have been cut since the last write.
+        return _SystemFile(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
 
     def open(self, name: str) -> File:
         return _SystemFile(name, os.O_RDONLY)
@@ -166,7 +167,7 @@ class SystemDisk(Disk):
 
     def names(self, folder: str) -> list[str]:
         try:
-            return os.listdir(folder)
+            return sorted(os.listdir(folder or "."))
         except FileNotFoundError:
             return []
 

@@ -1,8 +1,9 @@
 """The log of effects as bytes: what the append-only file holds and followers are sent.
 
 An effect is a deterministic command as a RESP array. `SELECT` stands before the first one of
-another database, and effects that belong together stand between MULTI and EXEC. `offset` counts the
-bytes since the log began; it is where a follower says it stands.
+another database, and effects that belong together stand between MULTI and EXEC. Both the file and
+the followers get the same bytes, encoded once; what concerns the followers alone (PING, PUBLISH)
+is put between by `tell_followers`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from kvnode.dispatch import EffectLog
+from kvnode.replication.history import History
 from kvnode.structures.bulk_strings import CRLF, bulk_header
 
 _UNKNOWN: Final = -1
@@ -31,15 +33,30 @@ def write_request(out: BytesWriter, argv: list[bytes]) -> None:
         out.write(CRLF)
 
 
+def request_bytes(argv: list[bytes]) -> bytes:
+    """Return a request as a RESP array."""
+    out = BytesWriter()
+    write_request(out, argv)
+    return out.getvalue()
+
+
 @final
 class EffectStream(EffectLog):
-    """Takes effects from the dispatcher; `take` hands out the bytes that have come since."""
+    """Takes effects from the dispatcher, and hands their bytes on.
 
-    def __init__(self) -> None:
+    `offset` counts the bytes of effects since the node's start; a session remembers it to know how
+    far its own writes reach.
+    """
+
+    def __init__(self, history: History) -> None:
         self.offset: i64 = 0
-        self._taken: i64 = 0  # the offset up to which bytes were handed out
+        self.is_filed = False  # whether a file takes the bytes
+        self.is_followed = False  # whether they belong to the history that followers are sent
+        self._history = history
+        self._handed_on: i64 = 0  # the offset up to which bytes were handed on
         self._database: i64 = _UNKNOWN
         self._out = BytesWriter()
+        self._for_file: list[bytes] = []
 
     def forget_database(self) -> None:
         """Have the next effect say its database: it is the first in a file, or for a follower."""
@@ -56,7 +73,7 @@ class EffectStream(EffectLog):
             write_request(out, argv)
         if together:
             out.write(_EXEC)
-        self.offset = self._taken + len(out)
+        self.offset = self._handed_on + len(out)
 
     def append_transaction(self, entries: list[tuple[int, list[bytes]]]) -> None:
         """Take the effects of one EXEC or script as one unit; each names its database."""
@@ -70,18 +87,36 @@ class EffectStream(EffectLog):
             write_request(out, argv)
         if together:
             out.write(_EXEC)
-        self.offset = self._taken + len(out)
+        self.offset = self._handed_on + len(out)
 
-    def is_empty(self) -> bool:
-        """Return whether nothing has come since the last `take`."""
-        return self.offset == self._taken
-
-    def take(self) -> bytes:
-        """Return the bytes that have come since the last call."""
+    def hand_on(self) -> None:
+        """Give what has come to the file and to the followers."""
+        if self.offset == self._handed_on:
+            return
         data = self._out.getvalue()
         self._out = BytesWriter()
-        self._taken = self.offset
-        return data
+        self._handed_on = self.offset
+        if self.is_filed:
+            self._for_file.append(data)
+        if self.is_followed:
+            self._history.append(data)
+
+    def tell_followers(self, argv: list[bytes]) -> None:
+        """Say something to the followers that changes no data, behind the effects so far."""
+        self.hand_on()
+        if self.is_followed:
+            self._history.append(request_bytes(argv))
+
+    def is_empty(self) -> bool:
+        """Return whether nothing has come for the file since the last `take`."""
+        return self.offset == self._handed_on and not self._for_file
+
+    def take(self) -> bytes:
+        """Return the bytes that have come for the file since the last call."""
+        self.hand_on()
+        pieces = self._for_file
+        self._for_file = []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _select(self, database: i64) -> None:
         if database != self._database:

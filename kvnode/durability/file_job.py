@@ -12,22 +12,17 @@ from queue import SimpleQueue
 from typing import Final, final
 
 from kvnode.durability.disk import Disk, File, reason_of
+from kvnode.durability.sink import Sink
 
-PENDING_MAX: Final = 8 << 20  # bytes; a node that makes more waits
 _SYNC_EVERY: Final = 4 << 20  # so that the last sync has not all to do: rdb-save-incremental-fsync
 
 
 @final
-class FileJob:
-    """One file being written under a temporary name.
-
-    `error` says why it failed, empty while it has not; nothing of a failed file stays.
-    """
+class FileJob(Sink):
+    """One file being written under a temporary name; nothing of a failed one stays."""
 
     def __init__(self, disk: Disk, name: str, temporary: str, incremental: bool) -> None:
-        self.is_over = False
-        self.error = ""
-        self.written = 0
+        super().__init__()
         self._accepted = 0
         self._disk = disk
         self._name = name
@@ -38,20 +33,15 @@ class FileJob:
         self._is_given_up = False
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._worker: threading.Thread | None = None
+        if disk.is_threaded:
+            self._worker = threading.Thread(target=self._run, name=temporary, daemon=True)
+            self._worker.start()
 
     @property
     def pending(self) -> int:
-        """Bytes that were put and are not written yet."""
         return self._accepted - self.written
 
-    def start(self) -> None:
-        """Begin to write what is put."""
-        if self._disk.is_threaded:
-            self._worker = threading.Thread(target=self._run, name=self._temporary, daemon=True)
-            self._worker.start()
-
     def put(self, data: bytes) -> None:
-        """Have some bytes more written."""
         self._accepted += len(data)
         if self._worker is not None:
             self._queue.put(data)
@@ -66,12 +56,10 @@ class FileJob:
             self._do(None)
 
     def give_up(self) -> None:
-        """Stop writing; nothing of the file stays."""
         self._is_given_up = True
         self.finish()
 
     def wait(self) -> None:
-        """Wait until the thread is through."""
         if self._worker is not None:
             self._worker.join()
 

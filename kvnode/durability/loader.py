@@ -27,19 +27,29 @@ class Loader:
     """Reads files into the node's dataset; call `step` until `is_done`.
 
     `is_log` says that they are files of a log. Then the last one may end inside a request, if
-    `mends_tail`: it is cut there.
+    `mends_tail`: it is cut there. With `merges` an RDB file's keys and libraries take the place of
+    those that are there; else that they are is an error.
     """
 
-    def __init__(self, node: Node, names: list[str], is_log: bool, mends_tail: bool) -> None:
-        """FileError: a file cannot be opened."""
+    def __init__(
+        self,
+        node: Node,
+        names: list[str],
+        is_log: bool,
+        mends_tail: bool,
+        source: File | None = None,
+        size: int = 0,
+    ) -> None:
+        """`source`, of a size, stands for a file that is on no disk. FileError: none is there."""
         self.is_done = False
+        self.merges = False
         self.begin_seconds = node.clock.now()
         self.keys = 0  # of RDB files, loaded so far
         self.expired = 0  # of RDB files, left out because their deadline had passed
         self._node = node
         self._disk: Disk = node.disk
         self._names = names
-        self._is_log = is_log
+        self.is_log = is_log
         self._mends_tail = mends_tail
         self._next_progress = self.begin_seconds + _PROGRESS_SECONDS
         self._replay = Replay(node)
@@ -48,9 +58,13 @@ class Loader:
         self._file: File | None = None
         self._rdb: RdbReader | None = None
         self._log: LogReader | None = None
+        self._source = source
+        self.size = size
+        self.fields: dict[bytes, bytes] = {}  # of the RDB file that was read last
         self._before = 0  # bytes of the files that are done
         try:
-            self.size = sum(node.disk.size(name) for name in names)
+            if source is None:
+                self.size = sum(node.disk.size(name) for name in names)
             self._open()
         except OSError as error:
             raise FileError(f"{self.name}: {reason_of(error)}") from None
@@ -100,21 +114,22 @@ class Loader:
 
     def _open(self) -> None:
         """Open the next file, and see whether it begins as an RDB file."""
-        file = self._disk.open(self.name)
+        file = self._source or self._disk.open(self.name)
         self._file = file
         self._rdb = None
         self._log = None
         begin = file.read(len(_RDB_BEGIN))
-        if self._is_log and begin != _RDB_BEGIN and not self.name.endswith(_RDB_NAME):
+        if self.is_log and begin != _RDB_BEGIN and not self.name.endswith(_RDB_NAME):
             self._log = LogReader(file, 0, begin)
         else:
             node = self._node
-            self._rdb = RdbReader(node.dataset, node.encodings, file, self._is_log, begin)
+            self._rdb = RdbReader(node.dataset, node.encodings, file, self.is_log, begin)
 
     def _step(self) -> None:
         rdb = self._rdb
         log = self._log
         if rdb is not None:
+            rdb.merges = self.merges
             before = rdb.keys
             expired = rdb.expired
             rdb.step(_KEYS)
@@ -126,13 +141,14 @@ class Loader:
             self._run(log)
 
     def _end_rdb(self, rdb: RdbReader) -> None:
+        self.fields = rdb.fields
         for code in rdb.libraries:
             try:
-                self._node.scripting.functions.load(code, True)
+                self._node.scripting.functions.load(code, self.merges)
             except ReplyError as error:
                 name = shown(code.partition(b"\n")[0])
                 raise FileError(f"the library of functions {name}: {error}") from None
-        if self._is_log and self._file is not None:
+        if self.is_log and self._file is not None:
             # A log may go on behind the RDB file that it begins with.
             self._rdb = None
             self._log = LogReader(self._file, rdb.position, rdb.rest())
@@ -187,7 +203,7 @@ class Loader:
     def _end_file(self) -> None:
         if self._file is not None:
             self._file.close()
-        self._before += self._disk.size(self.name)
+        self._before = self.position if self._source else self._before + self._disk.size(self.name)
         self._number += 1
         self._rdb = None
         self._log = None
@@ -205,7 +221,7 @@ class Loader:
             "expired": self.expired,
             "seconds": f"{node.clock.now() - self.begin_seconds:.3f}",
         }
-        if self._is_log:
+        if self.is_log:
             fields["requests"] = self.requests
         node.journal.note("notice", "loaded", fields)
         self.is_done = True

@@ -48,6 +48,10 @@ class FolderLock:
         self._handle = handle
         self.folder = folder
 
+    def is_held(self) -> bool:
+        """Return whether the working folder is ours."""
+        return self._handle >= 0
+
     def let_go(self) -> None:
         """Release the lock."""
         if self._handle >= 0:

@@ -1,7 +1,7 @@
 """Requests read back from a file of the log, and run on a node.
 
-The file holds RESP arrays, and between them lines that begin with `#` (`#TS:1700000000`), which say
-something about the log and change nothing.
+The file holds RESP arrays, and between them lines that begin with `#`, which say something about
+the log and change nothing: `#TS:1700000000` that what follows was written in that second or later.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _HEADER_MAX: Final = 32  # bytes of the line that says how many words or bytes c
 _COMMENT_MAX: Final = 1 << 16
 _WORDS_MAX: Final = 1 << 20
 _WORD_MAX: Final = 1 << 32
+TIME_MARK: Final = b"#TS:"
 _COMMENT: Final = 0x23  # "#"
 _ARRAY: Final = 0x2A  # "*"
 _BULK: Final = 0x24  # "$"
@@ -36,11 +37,16 @@ class TornError(Exception):
 
 @final
 class LogReader:
-    """Reads requests; `position` is the offset in the file behind the last whole one."""
+    """Reads requests; `position` is the offset in the file behind the last whole one.
+
+    With `last_second` it stops before what was written later: `is_cut` then, and as at the end.
+    """
 
     def __init__(self, source: Source, position: int = 0, head: bytes = b"") -> None:
         """`head` is what was read already of what begins at `position`."""
         self.position = position
+        self.last_second: int | None = None
+        self.is_cut = False
         self._source = source
         self._data = head
         self._at: i64 = 0
@@ -51,7 +57,9 @@ class LogReader:
         while self._has(1):
             lead: i64 = self._data[self._at]
             if lead == _COMMENT:
-                self._line(_COMMENT_MAX)
+                if self._is_later(self._line(_COMMENT_MAX)):
+                    self.is_cut = True
+                    return None
                 self.position = int(self._before + self._at)
             elif lead == _ARRAY:
                 argv = self._request()
@@ -60,6 +68,15 @@ class LogReader:
             else:
                 raise self._damage("no request begins here")
         return None
+
+    def _is_later(self, comment: bytes) -> bool:
+        """Return whether a line says that what follows is beyond `last_second`."""
+        if self.last_second is None or not comment.startswith(TIME_MARK):
+            return False
+        second = parse_int(comment[len(TIME_MARK) :])
+        if second is None:
+            raise self._damage("a time that is no number")
+        return second > self.last_second
 
     def _request(self) -> list[bytes]:
         count = self._number(_ARRAY, _WORDS_MAX)
@@ -125,17 +142,21 @@ class LogReader:
 
 @final
 class Replay:
-    """Runs the requests of a log on a node. What stands between MULTI and EXEC runs as a whole."""
+    """Runs the requests of a log on a node. What stands between MULTI and EXEC runs as a whole.
 
-    def __init__(self, node: Node) -> None:
+    Requests that are read back from the node's own log leave no effects. Those of a leader's stream
+    do, for the log of this node; they run as the `leader`'s session.
+    """
+
+    def __init__(self, node: Node, leader: Session | None = None) -> None:
         self.requests: i64 = 0
         self.failures: i64 = 0  # answered with an error
         self.failed = ""  # the first of them, and the error
         self.is_open = False  # whether a MULTI waits for its EXEC
         self._node = node
-        now = node.clock.now()
-        databases = node.dataset.databases
-        self._session = Session(0, node.dispatcher, databases[0], Outlet(), now)
+        self._is_logged = leader is not None
+        database = node.dataset.databases[0]
+        self._session = leader or Session(0, node.dispatcher, database, Outlet(), node.clock.now())
         self._queued: list[list[bytes]] = []
 
     def run(self, argv: list[bytes]) -> None:
@@ -146,8 +167,13 @@ class Replay:
         elif name == b"EXEC":
             queued = self._queued
             self.drop()
-            for words in queued:
-                self._execute(words)
+            opened = self._node.dispatcher.open_unit()
+            try:
+                for words in queued:
+                    self._execute(words)
+            finally:
+                if opened:
+                    self._node.dispatcher.close_unit()
         elif self.is_open:
             self._queued.append(argv)
         else:
@@ -171,6 +197,7 @@ class Replay:
         session = self._session
         ctx = dispatcher.ctx
         dataset = node.dataset
+        database = session.keyspace.index
         ctx.enter(session, session.keyspace)
         ctx.may_block = False
         expires_keys = dataset.expires_keys
@@ -180,17 +207,23 @@ class Replay:
         dataset.is_replaying = False
         dataset.expires_keys = expires_keys
         ctx.may_block = True
+        self.requests += 1
+        if isinstance(reply, ErrorReply):
+            self._note_failure(argv, reply)
+        if self._is_logged:
+            dispatcher.note_applied(session, command, argv, database)
+            return
         dataset.changes = 0
         ctx.effects = None
         if dataset.own_effects:
             dataset.own_effects = []
-        self.requests += 1
-        if isinstance(reply, ErrorReply):
-            self._note_failure(argv, reply)
 
     def _note_failure(self, argv: list[bytes], reply: ErrorReply) -> None:
         """Count a request that failed. FileError: what follows would change other keys."""
-        if argv[0].upper() == b"SELECT":
+        if self._is_logged:
+            fields: dict[str, object] = {"command": shown(argv[0]), "reply": reply.message}
+            self._node.journal.note("warning", "leader-request-failed", fields)
+        elif argv[0].upper() == b"SELECT":
             count = len(self._node.dataset.databases)
             raise FileError(f"database {shown(argv[1])}, but the directive databases is {count}")
         if self.failures == 0:

@@ -121,6 +121,16 @@ def _sum_line(lines: str) -> str:
     return f"{_SUM}{_sum(lines)}"
 
 
+def number_in(name: str, log_name: str) -> tuple[int, bool]:
+    """Return a file's number in the log of this name and whether it is a base; 0 if it is none."""
+    number, _, kind = name.removeprefix(f"{log_name}.").partition(".")
+    if not name.startswith(f"{log_name}.") or not _is_number(number):
+        return 0, False
+    if kind not in ("base.rdb", "base.aof", "incr.aof"):
+        return 0, False
+    return int(number), kind != "incr.aof"
+
+
 def _part_of(line: str) -> Part:
     if not line or len(line) > _LINE_MAX:
         raise ManifestError("a line that is empty or too long")
@@ -134,21 +144,13 @@ def _part_of(line: str) -> Part:
     name = values.get(b"file", "")
     number = values.get(b"seq", "")
     kind = values.get(b"type", "")
-    if not name or "/" in name or not is_number(number) or int(number) == 0:
+    if not name or "/" in name or not _is_number(number) or int(number) == 0:
         raise ManifestError("not: file NAME seq NUMBER type LETTER")
     if kind not in (BASE, INCREMENT, HISTORY):
         raise ManifestError(f"type {kind}, which is none of b, i and h")
     return Part(name, int(number), kind)
 
 
-def is_number(text: str) -> bool:
+def _is_number(text: str) -> bool:
     """Return whether a text is the number of a file."""
     return text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
-
-
-def number_of(name: str, log: str, kind: str) -> int:
-    """Return the number in a file's name if it is a `base` or `incr` of a log, else 0."""
-    words = name[len(log) :].split(".")
-    if not name.startswith(log) or len(words) != 4 or words[0] or words[2] != kind:
-        return 0
-    return int(words[1]) if is_number(words[1]) else 0

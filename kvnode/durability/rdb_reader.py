@@ -56,6 +56,7 @@ class RdbReader:
         self.fields: dict[bytes, bytes] = {}
         self.libraries: list[bytes] = []
         self.version = 0
+        self.merges = False  # keys that are there already are replaced
         # Where a file is only checked: how many values of each type there are. They are not kept.
         self.kinds: Counter[str] | None = None
         self._dataset = dataset
@@ -121,6 +122,9 @@ class RdbReader:
         elif code == types.AUX:
             name = reader.string()
             self.fields[name] = reader.string()
+            if name == b"repl-id":
+                # The file is a copy of a history, in which a DEL of what has expired follows.
+                self._keeps_expired = True
         elif code == types.FUNCTION:
             self.libraries.append(reader.string())
         elif code == types.END:
@@ -157,7 +161,7 @@ class RdbReader:
         ):
             self.expired += 1
         else:
-            if keyspace.count and keyspace.contains(key):
+            if keyspace.count and not self.merges and keyspace.contains(key):
                 raise DamagedError("a key stands twice")
             keyspace.put(key, stored)
             self.keys += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, final
 
+from kvnode.durability.file_job import FileJob
 from kvnode.durability.snapshot_job import SnapshotJob
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
@@ -32,6 +33,7 @@ class Saver:
         self.last_seconds = _NEVER
         self.last_save = int(node.clock.now())
         self.job: SnapshotJob | None = None
+        self.is_transfer = False  # whether the job is a snapshot for followers, and no save
         self._node = node
         self._last_try = 0.0
 
@@ -50,13 +52,16 @@ class Saver:
 
     def _new_job(self) -> SnapshotJob:
         config = self._node.config
-        return SnapshotJob(
-            self._node,
-            config.text("dbfilename"),
-            f"temp-{os.getpid()}.rdb",
-            False,
-            config.flag("rdb-save-incremental-fsync"),
-        )
+        incremental = config.flag("rdb-save-incremental-fsync")
+        name = config.text("dbfilename")
+        file = FileJob(self._node.disk, name, f"temp-{os.getpid()}.rdb", incremental)
+        return SnapshotJob(self._node, file)
+
+    def start_transfer(self, job: SnapshotJob) -> None:
+        """Go on with a snapshot that goes to followers; while it lasts nothing is saved."""
+        assert self.job is None
+        self.is_transfer = True
+        self.job = job
 
     def save(self) -> None:
         """Save in the foreground. ReplyError: one is in progress, or this one failed."""
@@ -73,8 +78,19 @@ class Saver:
             raise ReplyError("ERR")
         self._set_state(True)
 
+    def finish(self) -> None:
+        """Bring the save in progress to its end, with the node doing nothing else."""
+        job = self.job
+        if job is not None:
+            job.run()
+            self._end(job)
+
     def give_up(self) -> None:
         """Stop the save in progress; the file of the last one stays."""
+        if not self.is_transfer:
+            self._give_up_job()
+
+    def _give_up_job(self) -> None:
         job = self.job
         if job is not None:
             job.give_up()
@@ -82,7 +98,7 @@ class Saver:
 
     def save_at_end(self, is_demanded: bool, is_forbidden: bool) -> bool:
         """Save before the node ends, where that is wanted; return False if it failed."""
-        self.give_up()
+        self._give_up_job()
         is_wanted = is_demanded or (bool(self._node.config.save_points()) and not is_forbidden)
         if not is_wanted or self._node.is_loading():
             return True
@@ -124,6 +140,9 @@ class Saver:
 
     def _end(self, job: SnapshotJob) -> None:
         self.job = None
+        if self.is_transfer:
+            self.is_transfer = False
+            return
         self.last_seconds = int(self._node.clock.now() - job.begin_seconds)
         self._note(job)
         self._set_state(not job.error)

@@ -138,9 +138,11 @@ class Snapshot(BeforeChange):
     container, if about to change, is exchanged for a copy there.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, has_data: bool = True) -> None:
+        """Without `has_data` it is the snapshot of an empty dataset."""
         self._dataset = dataset
-        self.parts = [Part(database) for database in dataset.databases if database.count > 0]
+        databases = dataset.databases if has_data else []
+        self.parts = [Part(database) for database in databases if database.count > 0]
         self.key_count = sum(part.key_count for part in self.parts)
         self.dirty = int(dataset.dirty)
         self.now_ms = int(dataset.now_ms)

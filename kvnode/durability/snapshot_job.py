@@ -1,4 +1,4 @@
-"""An RDB file being made of a snapshot: slices of the node's time, and a thread for the file."""
+"""An RDB file being made of a snapshot, in slices of the node's time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
 
-from kvnode.durability.file_job import PENDING_MAX, FileJob
 from kvnode.durability.rdb_writer import RdbWriter
+from kvnode.durability.sink import PENDING_MAX, Sink
 from kvnode.durability.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -22,44 +22,46 @@ _REDIS_VERSION: Final = b"7.0.15"
 
 @final
 class SnapshotJob:
-    """One file; `is_over` with an `error` if it failed, and then nothing of it stays."""
+    """One RDB file on its way to a sink; `is_over` with an `error` if it failed."""
 
     def __init__(
         self,
         node: Node,
-        name: str,
-        temporary: str,
-        is_log_base: bool,
-        incremental: bool,
+        sink: Sink,
+        is_log_base: bool = False,
+        has_data: bool = True,
+        has_functions: bool = True,
     ) -> None:
         self.is_over = False
         self.error = ""
         self.begin_seconds = node.clock.now()
         self.keys_done: i64 = 0
         self._node = node
-        self._snapshot = Snapshot(node.dataset)
+        self._snapshot = Snapshot(node.dataset, has_data)
         self.keys_total = self._snapshot.key_count
         self.dirty = self._snapshot.dirty  # what was not saved when the snapshot was made
         self._is_made = False  # all bytes were given to the thread
-        self._file = FileJob(node.disk, name, temporary, incremental)
-        self._writer = self._new_writer(is_log_base)
-        self._file.start()
+        self._sink = sink
+        self._writer = self._new_writer(is_log_base, has_functions)
 
     @property
     def size(self) -> int:
         """The bytes written so far."""
-        return self._file.written
+        return self._sink.written
 
-    def _new_writer(self, is_log_base: bool) -> RdbWriter:
+    def _new_writer(self, is_log_base: bool, has_functions: bool) -> RdbWriter:
         node = self._node
         fields = [
             (b"redis-ver", _REDIS_VERSION),
             (b"redis-bits", b"64"),
             (b"ctime", b"%d" % int(node.clock.now())),
             (b"used-mem", b"%d" % node.used_memory()),
-            (b"aof-base", b"1" if is_log_base else b"0"),
         ]
-        libraries = [library.code for library in node.scripting.functions.libraries()]
+        fields += node.replication.fields()
+        fields.append((b"aof-base", b"1" if is_log_base else b"0"))
+        libraries: list[bytes] = []
+        if has_functions:
+            libraries = [library.code for library in node.scripting.functions.libraries()]
         return RdbWriter(
             self._snapshot,
             fields,
@@ -70,24 +72,24 @@ class SnapshotJob:
         )
 
     def step(self, seconds: float = _SLICE_SECONDS) -> None:
-        """Go on for some time, or until the thread has enough to do."""
+        """Go on for some time, or until the sink has enough to do."""
         if self.is_over:
             return
         if not self._is_made:
             self._make(self._node.clock.now() + seconds)
-        if self._file.is_over:
-            self._end(self._file.error)
+        if self._sink.is_over:
+            self._end(self._sink.error)
 
     def _make(self, until: float) -> None:
-        file = self._file
+        sink = self._sink
         writer = self._writer
-        while not file.is_over and file.pending < PENDING_MAX:
+        while not sink.is_over and sink.pending < PENDING_MAX:
             data = writer.piece(_ELEMENTS)
             if data:
-                file.put(data)
+                sink.put(data)
             self.keys_done = writer.keys
             if writer.is_done:
-                file.finish()
+                sink.finish()
                 self._is_made = True
                 self._snapshot.end()
                 return
@@ -102,12 +104,12 @@ class SnapshotJob:
                 time.sleep(_WAIT_SECONDS)
 
     def give_up(self) -> None:
-        """Stop; nothing of the file stays."""
-        self._file.give_up()
+        """Stop; nothing of it stays."""
+        self._sink.give_up()
         self._end("given up")
 
     def _end(self, error: str) -> None:
-        self._file.wait()
+        self._sink.wait()
         self._snapshot.end()
         self.error = error
         self.is_over = True

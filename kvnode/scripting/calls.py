@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
 
-from kvnode.command import DENYOOM, MAY_REPLICATE, NOSCRIPT, READONLY, WRITE, Command
+from kvnode.command import DENYOOM, MAY_REPLICATE, NOSCRIPT, READONLY, STALE, WRITE, Command
 from kvnode.context import Blocked
-from kvnode.dispatch import MONITORED
+from kvnode.gates import MONITORED
 from kvnode.monitor import feed_monitors
 from kvnode.session import RESTRICTED, TRACKING, Session
 from kvnode.stats import record_duration
@@ -95,8 +95,10 @@ class ScriptCalls:
                 return denial
         if flags & (WRITE | MAY_REPLICATE) and run.read_only:
             return _READ_ONLY
-        if flags & WRITE and run.disk_error:
-            return run.disk_error
+        if flags & WRITE and run.write_error:
+            return run.write_error
+        if run.is_stale and not flags & STALE:
+            return errors.STALE_SCRIPT
         if flags & DENYOOM and run.out_of_memory and not run.wrote:
             return errors.OUT_OF_MEMORY
         return ""

@@ -22,7 +22,7 @@ from mypy_extensions import i64
 
 from kvnode.command import Command
 from kvnode.context import Context
-from kvnode.dispatch import DISK_FAILS, IS_BUSY
+from kvnode.gates import DISK_FAILS, FOLLOWS, IS_BUSY, IS_STALE, LACKS_FOLLOWERS
 from kvnode.scripting.api import Registrar
 from kvnode.scripting.calls import MONITOR_PEER, ScriptCalls
 from kvnode.scripting.engine import (
@@ -82,8 +82,9 @@ class Run:
         self.failed = False  # an error stands in its reply
         self.read_only = False
         self.out_of_memory = False  # when it began
-        self.disk_error = ""  # when it began
-        self.careful = False  # one of the three above: every call is looked at
+        self.write_error = ""  # why it may not write, when it began
+        self.is_stale = False  # whether the data is, when it began
+        self.careful = False  # one of the four above: every call is looked at
 
     def milliseconds(self, now: float) -> int:
         """Return for how long it has been running."""
@@ -171,8 +172,12 @@ class Scripting:
                 run.out_of_memory = not flags & ALLOW_OOM
             if flags & NO_WRITES:
                 run.read_only = True
-        run.disk_error = node.disk_error() if node.dispatcher.gate & DISK_FAILS else ""
-        run.careful = run.read_only or run.out_of_memory or bool(run.disk_error)
+        gate = node.dispatcher.gate
+        if gate & (DISK_FAILS | FOLLOWS | LACKS_FOLLOWERS):
+            run.write_error = node.dispatcher.admission.write_refusal()
+        run.is_stale = bool(gate & IS_STALE)
+        restricts = run.read_only or run.out_of_memory or run.is_stale
+        run.careful = restricts or bool(run.write_error)
 
     def _failure(self, engine: LuaEngine, target: Target, result: tuple[Any, ...]) -> ReplyError:
         """Return the error of a script that was ended by one."""

@@ -92,6 +92,14 @@ EXEC_ABORTED: Final = "EXECABORT Transaction discarded because of previous error
 EXEC_ABORTED_BY: Final = "EXECABORT Transaction discarded because of: %s"
 NOT_IN_MULTI: Final = "ERR Command not allowed inside a transaction"
 MONITOR_READS_NOTHING: Final = "ERR Replica can't interact with the keyspace"
+READ_ONLY_REPLICA: Final = "READONLY You can't write against a read only replica."
+NO_REPLICAS: Final = "NOREPLICAS Not enough good replicas to write."
+LEADER_DOWN: Final = (
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+)
+STALE_SCRIPT: Final = "ERR Can not execute the command on a stale replica"
+SYNC_WITH_OUTPUT: Final = "ERR SYNC and PSYNC are invalid with pending output"
+NO_LEADER_LINK: Final = "NOMASTERLINK Can't SYNC while not connected with my master"
 OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."
 SAVE_IN_PROGRESS: Final = "ERR Background save already in progress"
 REWRITE_IN_PROGRESS: Final = "ERR Background append only file rewriting already in progress"

@@ -134,6 +134,16 @@ def _parse_hex_float(text: bytes) -> float:
         return math.nan
 
 
+def leading_integer(text: bytes) -> int:
+    """Return the number that a text begins with, 0 where it does not; as C's atoi reads it."""
+    stripped = text.lstrip(b" \t\n\v\f\r")
+    end = 1 if stripped[:1] in (b"+", b"-") else 0
+    while end < len(stripped) and 48 <= stripped[end] <= 57:
+        end += 1
+    digits = stripped[:end]
+    return int(digits) if digits.lstrip(b"+-") else 0
+
+
 def format_double(value: float) -> bytes:
     """Return `value` as Redis 7.0 prints a double: integer form where exact, else `%.17g`."""
     if value != value:

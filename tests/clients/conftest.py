@@ -21,9 +21,9 @@ ON: Final = os.environ.get("KVNODE_CLIENTS_ON", "kvnode")
 SERVERS: Final = {"kvnode": kvnode_server, "redis": redis_server}
 
 
-def wanted_server() -> Server:
+def wanted_server(*directives: str) -> Server:
     """A server of the wanted kind, not started yet."""
-    return SERVERS[ON]()
+    return SERVERS[ON](*directives)
 
 
 @pytest.fixture(scope="module")

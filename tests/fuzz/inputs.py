@@ -11,7 +11,8 @@ from kvnode.config import Config
 from kvnode.node import Node
 from kvnode.session import Session
 from tests.unit.disks import MemoryDisk
-from tests.unit.engine import RecordingOutlet, StandingClock
+from tests.unit.engine import Engine, RecordingOutlet, StandingClock
+from tests.unit.peers import NodePeers
 
 START_SECONDS: Final = 1_700_000_000.0
 SESSIONS: Final = 4
@@ -93,7 +94,7 @@ class Feeding:
         self.clock = StandingClock(START_SECONDS)
         config = Config()
         config.settings.proto_max_bulk_len = 1 << 20
-        self.node = Node(config, self.clock, seed, MemoryDisk())
+        self.node = Node(config, self.clock, seed, MemoryDisk(), NodePeers(Engine))
         self.sessions = [self.node.connect(RecordingOutlet()) for _ in range(SESSIONS)]
         self.output_bytes = 0
 

@@ -12,6 +12,7 @@ import random
 from typing import Final
 
 from kvnode.durability.disk import Disk, File
+from tests.unit.disks import names_in
 
 ERRORS: Final = (errno.EIO, errno.ENOSPC)
 
@@ -74,7 +75,7 @@ class SimulatedDisk(Disk):
         self.syncs = True  # planted faults: a sync that does nothing,
         self.delays = False  # and small files that get what was written before
         self.delayed = b""
-        self.files: dict[str, Content] = {}
+        self.contents: dict[str, Content] = {}
         self.durable: dict[str, Content] = {}
 
     def step(self) -> None:
@@ -94,7 +95,7 @@ class SimulatedDisk(Disk):
 
     def sync_folder(self) -> None:
         """Make the names durable."""
-        self.durable = dict(self.files)
+        self.durable = dict(self.contents)
 
     def survivor(self, cut_at: int) -> SimulatedDisk:
         """What a machine finds that starts again."""
@@ -103,7 +104,7 @@ class SimulatedDisk(Disk):
         disk = SimulatedDisk(self.source, cut_at, 0.0)
         for name, content in self.durable.items():
             size = self.source.randint(content.synced, len(content.data))
-            disk.files[name] = Content(bytes(content.data[:size]))
+            disk.contents[name] = Content(bytes(content.data[:size]))
         disk.sync_folder()
         return disk
 
@@ -114,20 +115,20 @@ class SimulatedDisk(Disk):
 
     def create(self, name: str) -> File:
         self.step()
-        self.files[name] = Content()
-        return SimulatedFile(self, self.files[name])
+        self.contents[name] = Content()
+        return SimulatedFile(self, self.contents[name])
 
     def open(self, name: str) -> File:
-        if name not in self.files:
+        if name not in self.contents:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return SimulatedFile(self, self.files[name])
+        return SimulatedFile(self, self.contents[name])
 
     def append(self, name: str) -> File:
         self.step()
-        return SimulatedFile(self, self.files.setdefault(name, Content()))
+        return SimulatedFile(self, self.contents.setdefault(name, Content()))
 
     def size(self, name: str) -> int:
-        return len(self.files[name].data) if name in self.files else -1
+        return len(self.contents[name].data) if name in self.contents else -1
 
     def replace(self, old: str, new: str) -> None:
         happens = self.source.random() < 0.5
@@ -135,24 +136,23 @@ class SimulatedDisk(Disk):
             self.step()
         except OSError:
             if happens:  # it may have been done, and only its sync failed
-                self.files[new] = self.files.pop(old)
+                self.contents[new] = self.contents.pop(old)
             raise
-        self.files[new] = self.files.pop(old)
+        self.contents[new] = self.contents.pop(old)
         self.sync_folder()
 
     def truncate(self, name: str, size: int) -> None:
         self.step()
-        content = self.files[name]
+        content = self.contents[name]
         del content.data[size:]
         self.sync(content)
 
     def remove(self, name: str) -> None:
         self.step()
-        self.files.pop(name, None)
+        self.contents.pop(name, None)
 
     def names(self, folder: str) -> list[str]:
-        begin = f"{folder}/"
-        return [name[len(begin) :] for name in self.files if name.startswith(begin)]
+        return names_in(folder, self.contents)
 
     def make_folder(self, name: str) -> None:
         self.step()

@@ -40,8 +40,10 @@ HAS_SOCKETS: Final = (
     "kvnode.listeners",
     "kvnode.connection",
     "kvnode.busy",
+    "kvnode.dialing",
     "kvnode.tls",
     "kvnode.metrics_http",
+    "kvnode.peers",
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -124,7 +126,7 @@ def import_direction(source: Source) -> Iterator[Finding]:
 
 
 def no_sockets(source: Source) -> Iterator[Finding]:
-    """Only the server, its listeners and its connections know sockets and the event loop."""
+    """Only the server, its listeners, its connections and peers know sockets or the event loop."""
     if not _within_any(source.module, SANS_IO) or _within_any(source.module, HAS_SOCKETS):
         return
     for line, name in _imported(source):

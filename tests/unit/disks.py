@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from kvnode.durability.disk import Disk, File
 
@@ -12,6 +12,13 @@ from kvnode.durability.disk import Disk, File
 def failure(number: int) -> OSError:
     """The error that the system would raise."""
     return OSError(number, os.strerror(number))
+
+
+def names_in(folder: str, paths: Iterable[str]) -> list[str]:
+    """The names in one folder; "" is the one that all paths begin in."""
+    begin = f"{folder}/" if folder else ""
+    names = [path.removeprefix(begin) for path in paths if path.startswith(begin)]
+    return sorted(name for name in names if "/" not in name)
 
 
 class MemoryFile(File):
@@ -101,8 +108,7 @@ class MemoryDisk(Disk):
         self.synced.pop(name, None)
 
     def names(self, folder: str) -> list[str]:
-        begin = f"{folder}/"
-        return [name[len(begin) :] for name in self.content if name.startswith(begin)]
+        return names_in(folder, self.content)
 
     def make_folder(self, name: str) -> None:
         self.step("make_folder")

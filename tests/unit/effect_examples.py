@@ -261,6 +261,10 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
         "SADD l 3 1 2; SET d x; SORT l BY nosort STORE d",
         "SET d v; SORT missing STORE d",
     ),
+    "MIGRATE": (
+        "RPUSH l a b; MIGRATE h 1 l 0 100",
+        'SET a 1 EX 10; SET b 1; MIGRATE h 1 "" 3 100 KEYS a x b',
+    ),
     "RESTORE-ASKING": ("RPUSH l a b; RESTORE-ASKING k 0 dump:l",),
     "RESTORE": ("RPUSH l a b; RESTORE k 10000 dump:l", "SET s v; RESTORE s 0 dump:s REPLACE"),
     "FLUSHDB": ("MSET a 1 b 2; FLUSHDB", "SELECT 2; SET a 1; SELECT 0; SET b 1; FLUSHDB ASYNC"),
@@ -316,6 +320,7 @@ MIXED: Final = (
 UNCHANGED: Final[dict[str, str]] = {
     "SET": "SET k v; SET k w NX",
     "SETNX": "SET k v; SETNX k w",
+    "MIGRATE": "SET k v; MIGRATE h 1 k 0 100 COPY",
     "GETDEL": "GETDEL k",
     "GETEX": "SET k v; GETEX k",
     "MSETNX": "SET a 1; MSETNX a 2 b 3",

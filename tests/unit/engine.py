@@ -22,6 +22,8 @@ from kvnode.structures.stream_cursor import StreamCursor
 from kvnode.structures.stream_ids import LOWEST, text_of
 from kvnode.structures.stream_pending import DELIVERIES, TIME
 
+from .peers import NodePeers
+
 START_SECONDS: Final = 1_700_000_000.0
 
 # (database, key) -> type, content, deadline in ms
@@ -90,7 +92,8 @@ class Engine:
         disk: Disk | None = None,
     ) -> None:
         self.clock = StandingClock(seconds)
-        self.node = Node(config or Config(), self.clock, seed, disk)
+        self.peers = NodePeers(Engine)  # where MIGRATE goes, whatever host it names
+        self.node = Node(config or Config(), self.clock, seed, disk, self.peers)
         self.log = RecordingLog()
         self.node.dispatcher.log = self.log
         self.sessions: dict[str, Session] = {}

@@ -6,7 +6,6 @@ import random
 
 import pytest
 
-from kvnode.acl.absent import ABSENT
 from kvnode.acl.command_sets import (
     EVERY_COMMAND,
     FUTURE,
@@ -52,15 +51,6 @@ def test_every_command_has_a_bit_of_its_own_and_is_in_its_categories() -> None:
     assert SETS.members[container] >> SETS.find(b"config|get") & 1
     assert not SETS.members[container] >> SETS.find(b"get") & 1
     assert SETS.categories.keys() == {name.encode() for name in CATEGORIES}
-
-
-def test_commands_that_kvnode_lacks_can_be_named_and_are_not_declared() -> None:
-    declared = {command.full_name for command in NODE.all_commands()}
-    assert not declared & ABSENT.keys(), "declared by now: take them out of ABSENT"
-    for name, words in ABSENT.items():
-        assert SETS.find(name) >= 0
-        assert set(words.split()) <= set(CATEGORIES)
-    make(b"+psync", b"+replconf", b"-migrate")
 
 
 def test_a_set_as_bytes_holds_the_bits_of_the_integer() -> None:

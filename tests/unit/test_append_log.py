@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import random
+from pathlib import Path
 
 import pytest
 
 from kvnode.config import Config
+from kvnode.durability.disk import SystemDisk
 from kvnode.durability.loader import Loader
 from kvnode.durability.manifest import Manifest, ManifestError
 from kvnode.durability.rdb_reader import FileError
@@ -192,6 +194,33 @@ def test_annotations_are_skipped(disk: MemoryDisk) -> None:
     assert list(content(disk)) == [(0, b"a")]
 
 
+def test_the_file_says_once_a_second_when_its_requests_were_written(disk: MemoryDisk) -> None:
+    engine = started(disk, aof_timestamp_enabled="yes")
+    begin = int(engine.clock.seconds)
+    offset = engine.node.append_log.stream.offset
+    for step in (0.0, 0.5, 0.6, 5.0):
+        engine.clock.seconds += step
+        for words in ([b"MULTI"], [b"SET", b"a", b"1"], [b"SET", b"b", b"1"], [b"EXEC"]):
+            engine.send(words)
+        engine.send([b"GET", b"a"])
+        write_out(engine)
+    data = bytes(disk.content[INCREMENT])
+    times = [line for line in data.split(b"\r\n") if line.startswith(b"#")]
+    assert times == [b"#TS:%d" % second for second in (begin, begin + 1, begin + 6)]
+    assert data.count(b"\r\n*1\r\n$5\r\nMULTI\r\n") == 4
+    assert data.startswith(times[0])
+    assert data.index(times[1]) < data.index(b"MULTI", data.index(b"EXEC", data.index(b"EXEC") + 1))
+    # A follower's offset does not count them.
+    size = len(data) - sum(len(line) + 2 for line in times)
+    assert engine.node.append_log.stream.offset - offset == size
+    assert content(disk) == engine.dump()
+    engine.send([b"CONFIG", b"SET", b"aof-timestamp-enabled", b"no"])
+    engine.clock.seconds += 10.0
+    engine.send([b"SET", b"a", b"1"])
+    write_out(engine)
+    assert disk.content[INCREMENT].count(b"#TS") == 3
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -261,6 +290,18 @@ def test_an_old_log_of_one_file_is_taken_over(disk: MemoryDisk) -> None:
     assert list(content(disk)) == [(0, b"a")]
     assert "appendonly.aof" not in disk.content
     assert list(content(disk)) == [(0, b"a")]
+
+
+def test_a_file_that_was_cut_goes_on_where_it_ends_now(tmp_path: Path) -> None:
+    """As after a write that the system took in part."""
+    disk = SystemDisk()
+    name = str(tmp_path / "file")
+    file = disk.create(name)
+    file.write(b"whole half")
+    disk.truncate(name, 6)
+    file.write(b"again")
+    file.close()
+    assert disk.read_file(name) == b"whole again"
 
 
 def test_a_full_disk_refuses_writes_until_there_is_room(disk: MemoryDisk) -> None:
@@ -359,3 +400,98 @@ def test_a_rewrite_that_fails_anywhere_loses_nothing(
     expected = engine.dump()
     assert set(expected) == {(0, name) for name in (b"a", b"b", b"c")}
     assert content(disk) == expected
+
+
+def manifest_lines(disk: MemoryDisk) -> list[str]:
+    lines = disk.content[MANIFEST].decode().splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+def test_old_files_are_named_until_they_are_gone(disk: MemoryDisk) -> None:
+    engine = started(disk)
+    engine.send([b"SET", b"a", b"1"])
+    write_out(engine)
+    disk.fails_at["remove"] = (disk.counts.get("remove", 0) + 1, errno.EIO)
+    engine.send([b"BGREWRITEAOF"])
+    finish(engine)
+    assert engine.node.append_log.last_is_ok
+    assert {line[-1] for line in manifest_lines(disk)} == set("bih")
+    # The next start finishes it, and so does the next rewrite.
+    twin = MemoryDisk()
+    twin.content = {name: bytearray(data) for name, data in disk.content.items()}
+    twin.synced = dict(disk.synced)
+    assert content(twin) == engine.dump()
+    engine.send([b"BGREWRITEAOF"])
+    finish(engine)
+    for one in (disk, twin):
+        assert {line[-1] for line in manifest_lines(one)} == set("bi")
+        assert one.names("appendonlydir") == sorted(
+            [MANIFEST.removeprefix(FOLDER), *(line.split()[1] for line in manifest_lines(one))]
+        )
+
+
+def test_a_rewrite_that_could_not_be_named_leaves_nothing_in_the_end(disk: MemoryDisk) -> None:
+    engine = started(disk)
+    for operation in ("replace", "create", "sync", "write"):
+        engine.send([b"SET", b"a", b"1"])
+        write_out(engine)
+        disk.fails_at[operation] = (disk.counts[operation] + 2, errno.EIO)
+        engine.send([b"BGREWRITEAOF"])
+        finish(engine)
+        disk.fails_at.clear()
+    engine.send([b"BGREWRITEAOF"])
+    finish(engine)
+    named = [line.split()[1] for line in manifest_lines(disk)]
+    assert disk.names("appendonlydir") == sorted([MANIFEST.removeprefix(FOLDER), *named])
+    assert content(disk) == engine.dump()
+
+
+def test_what_no_manifest_names_stays_and_is_told(disk: MemoryDisk) -> None:
+    started(disk).send([b"SET", b"a", b"1"])
+    before = {
+        FOLDER + "appendonly.aof.7.incr.aof": b"somebody's",
+        FOLDER + "appendonly.aof.9.base.rdb": b"data",
+        FOLDER + "other.aof.30.incr.aof": b"not of this log",
+        FOLDER + "appendonly.aof.x.incr.aof": b"no number",
+    }
+    empty = FOLDER + "appendonly.aof.12.incr.aof"
+    for name, data in [*before.items(), (empty, b"")]:
+        disk.content[name] = bytearray(data)
+        disk.synced[name] = len(data)
+    engine = started(disk)
+    notes = [fields for _, name, fields in engine.node.journal.take() if name.startswith("log-f")]
+    files = "appendonly.aof.7.incr.aof appendonly.aof.9.base.rdb"
+    assert notes == [{"folder": "appendonlydir", "files": files}]
+    engine.send([b"BGREWRITEAOF"])
+    finish(engine)
+    assert {name: bytes(disk.content[name]) for name in before} == before
+    assert empty not in disk.content
+    named = [line.split()[1] for line in manifest_lines(disk)]
+    assert named == ["appendonly.aof.10.base.rdb", "appendonly.aof.13.incr.aof"]
+
+
+def test_a_log_that_was_off_at_the_start_goes_on_behind_the_files_that_are_there(
+    disk: MemoryDisk,
+) -> None:
+    engine = started(disk)
+    engine.send([b"SET", b"old", b"1"])
+    write_out(engine)
+    whole = {name: bytes(data) for name, data in disk.content.items()}
+    config = Config()
+    config.set_many([("save", "")])
+    engine = Engine(config=config, disk=disk)
+    engine.send([b"SET", b"new", b"1"])
+    # Until the first base is there the log of before counts, and is as it was.
+    engine.node.append_log.turn_on()
+    assert {name: bytes(disk.content[name]) for name in whole} == whole
+    engine.node.append_log.turn_off()
+    assert {name: bytes(data) for name, data in disk.content.items()} == whole
+    engine.node.append_log.turn_on()
+    finish(engine)
+    write_out(engine)
+    assert not whole.keys() & disk.content.keys() - {MANIFEST}
+    assert content(disk) == engine.dump()
+    disk.content[MANIFEST][:] = b"nonsense\n"
+    engine = Engine(config=config, disk=disk)
+    with pytest.raises(FileError, match=r"manifest: line 1: not: file NAME"):
+        engine.node.append_log.turn_on()

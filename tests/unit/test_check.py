@@ -99,3 +99,37 @@ def test_a_log_that_is_damaged_in_the_middle_can_be_cut_there(
     assert f"no request begins here (offset {place + 10})" in capsys.readouterr().err
     assert cli.main(["check-aof", str(path), "--fix"]) == 0
     assert cli.main(["check-aof", str(path)]) == 0
+
+
+def test_a_log_is_cut_after_a_second_of_its_annotations(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = folder / "appendonlydir" / "appendonly.aof.manifest"
+    path = folder / "appendonlydir" / "appendonly.aof.2.incr.aof"
+    data = path.read_bytes()
+    later = (
+        b"#TS:1700000005\r\n*1\r\n$5\r\nMULTI\r\n#TS:1700000009\r\n*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n"
+    )
+    path.write_bytes(b"#TS:1700000001\r\n" + data + later + b"*1\r\n$4\r\nEXEC\r\n")
+    cut = ["check-aof", str(manifest), "--truncate-to-timestamp"]
+    whole = path.read_bytes()
+    assert cli.main([*cut, "1700000009"]) == 0
+    assert path.read_bytes() == whole
+    assert cli.main([*cut, "1700000000"]) == 1
+    assert "nothing in it is from before" in capsys.readouterr().err
+    # Inside a transaction there is no place to cut: it goes as a whole.
+    assert cli.main([*cut, "1700000005"]) == 0
+    assert path.read_bytes() == b"#TS:1700000001\r\n" + data
+    path.write_bytes(whole)
+    assert cli.main([*cut, "1700000004"]) == 0
+    assert path.read_bytes() == b"#TS:1700000001\r\n" + data
+    _, _, lines = manifest.read_text().partition("\n")
+    manifest.write_text(lines + "file appendonly.aof.3.incr.aof seq 3 type i\n")
+    (folder / "appendonlydir" / "appendonly.aof.3.incr.aof").write_bytes(data)
+    path.write_bytes(whole)
+    assert cli.main([*cut, "1700000004"]) == 1
+    assert "it is not the last file of the log" in capsys.readouterr().err
+    assert path.read_bytes() == whole
+    path.write_bytes(b"#TS:soon\r\n" + data)
+    assert cli.main([*cut, "1700000004"]) == 1
+    assert "a time that is no number (offset 0)" in capsys.readouterr().err

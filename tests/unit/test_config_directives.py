@@ -257,5 +257,5 @@ def test_settings_start_with_the_defaults_of_the_table() -> None:
 
 def test_hot_settings_have_an_effect_and_unbuilt_features_say_that_they_have_none() -> None:
     assert BY_NAME["maxmemory"].effective
-    assert not BY_NAME["tls-replication"].effective
+    assert not BY_NAME["cluster-enabled"].effective
     assert BY_NAME["daemonize"].flags & (IMMUTABLE | INERT) == IMMUTABLE | INERT

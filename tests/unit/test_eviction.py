@@ -6,8 +6,8 @@ import pytest
 
 from kvnode.client_memory import SESSION_BYTES
 from kvnode.config import Config
-from kvnode.dispatch import MEMORY_LIMITED
 from kvnode.eviction import Eviction
+from kvnode.gates import MEMORY_LIMITED
 from kvnode.node import Node
 from kvnode.session import Outlet
 

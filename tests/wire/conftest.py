@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from .following import Node, Start
 from .harness import Pair
 from .servers import Server, both_servers
 
@@ -32,6 +33,23 @@ def pair(request: pytest.FixtureRequest, servers: tuple[Server, Server]) -> Iter
         yield pair
     finally:
         pair.close()
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Starts nodes of this test alone, by their kind and directives."""
+    nodes: list[Node] = []
+    request.node.wire_logs = []
+
+    def start_one(kind: str, *directives: str) -> Node:
+        node = Node(kind, *directives)
+        nodes.append(node)
+        request.node.wire_logs.append((node.server, 0))
+        return node
+
+    yield start_one
+    for node in nodes:
+        node.remove()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -46,6 +46,8 @@ class Server:
         self.folder: Path | None = None
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
+        # More for one that is given much to load.
+        self.start_timeout_s = START_TIMEOUT_S
 
     @property
     def pid(self) -> int:
@@ -55,7 +57,8 @@ class Server:
 
     def __enter__(self) -> Self:
         try:
-            self.start()
+            if not self.alive():
+                self.start()
         except BaseException:
             self.remove()
             raise
@@ -66,14 +69,13 @@ class Server:
 
     def start(self) -> None:
         """Start the process and wait for PONG; another port if ours was taken meanwhile."""
-        if self.folder is None:
-            self.folder = Path(tempfile.mkdtemp(prefix=f"wire-{self.name}-"))
+        folder = self.made_folder()
         for _ in range(START_TRIES):
             self.port = free_port()
-            with (self.folder / LOG).open("ab") as log:
+            with (folder / LOG).open("ab") as log:
                 self.process = subprocess.Popen(
                     [*self.command, "--port", str(self.port)],
-                    cwd=self.folder,
+                    cwd=folder,
                     env=self.environment,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -84,8 +86,14 @@ class Server:
             self.stop()
         raise RuntimeError(f"{self.name} did not start: {self.command}\n{self.log_tail()}")
 
+    def made_folder(self) -> Path:
+        """The folder of its data; made at the first use, which may be before the start."""
+        if self.folder is None:
+            self.folder = Path(tempfile.mkdtemp(prefix=f"wire-{self.name}-"))
+        return self.folder
+
     def _answers(self) -> bool:
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + self.start_timeout_s
         while self.alive() and time.monotonic() < deadline:
             try:
                 wire = Wire(self.port, timeout_s=2.0)
@@ -97,9 +105,10 @@ class Server:
                 if wire.call("PING").text() == b"PONG" and self.alive():
                     return True
             except WireError:
-                time.sleep(0.02)
+                pass
             finally:
                 wire.close()
+            time.sleep(0.02)
         return False
 
     def alive(self) -> bool:
@@ -118,6 +127,13 @@ class Server:
             finally:
                 wire.close()
         self.start()
+
+    def kill(self) -> None:
+        """End the process at once, as a crash would."""
+        assert self.process is not None, f"{self.name} is not running"
+        self.process.kill()
+        self.process.wait()
+        self.process = None
 
     def stop(self) -> None:
         """End the process: ask, wait, kill."""
@@ -217,3 +233,11 @@ def redis_server(*directives: str, prefix: tuple[str, ...] = ()) -> Server:
     command = [*prefix, "redis-server", *DIRECTIVES, "--daemonize", "no", *directives]
     # SORT ALPHA follows the locale.
     return Server("redis-server", command, {**os.environ, "LC_ALL": "C"})
+
+
+def server_of(kind: str, *directives: str, interpreted: bool = False) -> Server:
+    """A server by the name of its kind, "kvnode" or "redis", not started yet."""
+    if kind == "redis":
+        return redis_server(*directives)
+    assert kind == "kvnode", kind
+    return kvnode_server(*directives, interpreted=interpreted)

@@ -199,13 +199,6 @@ def test_debug_listpack_prints_packed_values_only(pair: Pair) -> None:
     assert " ff\n" in pair.servers[0].log_tail()
 
 
-def test_debug_reload_says_that_there_is_nothing_to_reload(pair: Pair) -> None:
-    wire = pair.client().ours
-    wire.call("SET", "k", "v")
-    assert wire.call("DEBUG", "RELOAD", "NOSAVE").kind == "error"
-    assert wire.call("GET", "k") == Reply("bulk", b"v")
-
-
 def test_debug_and_module_commands_are_off_unless_the_configuration_allows_them() -> None:
     for setting in ("no", "local"):
         answers = []

@@ -1,0 +1,1 @@
+"""Following another node, and being followed: Redis's replication protocol on both sides."""
