@@ -18,7 +18,6 @@ from typing import Any, Final, final
 
 from mypy_extensions import i64
 
-from kvnode.durability.append_file import ALWAYS
 from kvnode.node import Node
 from kvnode.session import Outlet, Session, is_loopback
 from kvnode.tls import Encryption, TlsError
@@ -40,6 +39,7 @@ class FlushRound:
         self._ready: list[Connection] = []
         # Who waits until what was logged is durable, with the offset of the log that must be.
         self._held: deque[tuple[int, list[Connection]]] = deque()
+        node.append_log.on_failure = self.cut_off
         self._choked: dict[Connection, None] = {}
 
     def add(self, connection: Connection) -> None:
@@ -54,14 +54,12 @@ class FlushRound:
         node.stats.rounds += 1
         if node.effects.is_followed:
             node.replication.feed()
+        is_held = self.defers()
         ready = self._ready
         self._ready = []
-        log = node.append_log
-        if log.is_logging():
-            log.file.write_out(node.clock.now())
-            if not log.is_durable():
-                self._held.append((int(log.stream.offset), ready))
-                return
+        if is_held:
+            self._held.append((int(node.append_log.stream.offset), ready))
+            return
         for connection in ready:
             connection.flush_out()
         if node.stop_requested:
@@ -73,6 +71,7 @@ class FlushRound:
         When it failed they are cut off: nobody is told that something was done which may be lost.
         """
         log = self.node.append_log
+        log.note_error()
         failed = bool(log.error())
         held = self._held
         while held and (failed or held[0][0] <= log.syncer.done):
@@ -85,10 +84,18 @@ class FlushRound:
         if self.node.stop_requested and not held:
             self._stop()
 
+    def cut_off(self) -> None:
+        """Cut off who has output in this round: its effects may be lost, and who has read them."""
+        for connection in self._ready:
+            connection.abort()
+
     def defers(self) -> bool:
-        """Return whether replies wait for the log, and so for the end of the round."""
+        """Write what was logged; return whether replies must wait until that is synced."""
         log = self.node.append_log
-        return log.is_logging() and log.file.policy == ALWAYS
+        if not log.is_logging():
+            return False
+        log.write_out()
+        return not log.is_durable()
 
     def flush_now(self) -> None:
         """Write without waiting for the end of the round, which a script keeps from coming."""

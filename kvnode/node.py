@@ -29,6 +29,7 @@ from kvnode.durability.append_log import AppendLog
 from kvnode.durability.disk import Disk, File, SystemDisk, reason_of
 from kvnode.durability.effect_stream import EffectStream
 from kvnode.durability.loader import Loader
+from kvnode.durability.rdb_reader import FileError
 from kvnode.durability.saver import TICK_SECONDS as SAVING_TICK_SECONDS
 from kvnode.durability.saver import Saver
 from kvnode.eviction import BUSY_TICK_SECONDS, Eviction
@@ -380,8 +381,9 @@ class Node:
         if self.config.flag("appendonly") and not self.append_log.is_logging():
             try:
                 self.append_log.turn_on()
-            except OSError as error:
-                self.journal.note("warning", "cannot-write-log", {"reason": reason_of(error)})
+            except (OSError, FileError) as error:  # tried again with the ticks
+                reason = reason_of(error) if isinstance(error, OSError) else str(error)
+                self.journal.note("warning", "cannot-write-log", {"reason": reason})
 
     def update_log(self) -> None:
         """Have effects encoded while a file or followers take them."""
@@ -464,6 +466,8 @@ class Node:
         self.dataset.misses = 0
         self.dataset.expired = 0
         self.dataset.freeing.freed = 0
+        self.saver.saves = 0
+        self.append_log.rewrites = 0
         self.eviction.reset_statistics()
         self.replication.followers.reset_statistics()
         for command in self.all_commands():

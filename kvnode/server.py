@@ -149,9 +149,10 @@ class Server:
             self._hold_folder()
             try:
                 log.turn_on()
-            except OSError as error:
+            except (OSError, FileError) as error:
                 log.turn_off()
-                raise ConfigError(f"appendonly yes: {reason_of(error)}") from None
+                reason = reason_of(error) if isinstance(error, OSError) else str(error)
+                raise ConfigError(f"appendonly yes: {reason}") from None
 
     def _connection(self) -> Any:
         return Connection(self.rounds)
@@ -201,7 +202,7 @@ class Server:
         """See to what CONFIG SET asks of the process from now on."""
         self.config.subscribe("maxclients", self._refuse_clients)
         self.config.subscribe("save", self._hold_folder)
-        self.config.subscribe("dir", self._hold_folder)
+        self.config.subscribe("dir", self._change_folder)
         for row in DIRECTIVES:
             if not row.effective:
                 self.config.subscribe(row.name, self._warn_without_effect)
@@ -210,6 +211,19 @@ class Server:
         """Keep other nodes out of the folder that this one saves to. ConfigError: one is there."""
         if self.config.save_points() or self.config.flag("appendonly"):
             self._folder.hold()
+
+    def _change_folder(self) -> None:
+        """Work in another folder. ConfigError: that one is taken, or files are open in this one."""
+        node = self.node
+        folder = self._folder.folder
+        if os.getcwd() != folder and (
+            node.append_log.is_logging() or node.is_loading() or node.saver.is_saving()
+        ):
+            raise ConfigError(
+                f"files in {folder or 'the folder before'} are being read or written (allowed: "
+                "after CONFIG SET appendonly no, and when loading and saving are over)"
+            )
+        self._hold_folder()
 
     def _refuse_clients(self) -> None:
         """Refuse more clients than the system lets the process have descriptors."""

@@ -75,6 +75,8 @@ def config_set(ctx: Context, argv: list[bytes]) -> Reply:
     if len(argv) % 2:
         raise ReplyError(errors.SYNTAX)
     pairs = [(_text(argv[i]), _text(argv[i + 1])) for i in range(2, len(argv), 2)]
+    if ctx.node.is_loading() and any(name.lower() == "appendonly" for name, _ in pairs):
+        raise ReplyError(errors.LOADING)
     try:
         ctx.node.config.set_many(pairs, local=is_local(ctx.session))
     except ConfigError as error:

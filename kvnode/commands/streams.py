@@ -260,6 +260,7 @@ def xsetid(ctx: Context, argv: list[bytes]) -> Reply:
     if stream is None:
         raise ReplyError(errors.NO_SUCH_KEY)
     _check_last_id(stream, ms, seq, added)
+    stream.drop_deleted_behind(ms, seq)
     stream.last_ms = ms
     stream.last_seq = seq
     if added != -1:
@@ -267,6 +268,7 @@ def xsetid(ctx: Context, argv: list[bytes]) -> Reply:
     if deleted_ms != LOWEST or deleted_seq != LOWEST:
         stream.deleted_ms = deleted_ms
         stream.deleted_seq = deleted_seq
+    keyspace.store(name, stream)
     keyspace.noted(name, b"xsetid")
     return OK
 

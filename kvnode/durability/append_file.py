@@ -101,12 +101,12 @@ class AppendFile:
         self.policy = EVERY_SECOND
         self.notes_time = False
         self.write_error = ""
+        self.name = ""
         self.size: i64 = 0  # of the increment
         self._disk = disk
         self._stream = stream
         self._syncer = syncer
         self._file: File | None = None
-        self._name = ""
         self._waiting = b""  # what could not be written
         self._is_broken = False  # it holds half a write, which could not be cut off
         self._counts = True  # the manifest names it, so that what is in it is found again
@@ -130,7 +130,7 @@ class AppendFile:
         self.write_error = ""
         self._written = self._stream.offset
         self._file = file
-        self._name = name
+        self.name = name
         self.size = size
         self._stream.forget_database()
 
@@ -174,6 +174,12 @@ class AppendFile:
         if self.policy == ALWAYS:
             self.sync_now()
 
+    def write_last(self, now: float) -> str:
+        """Write what has come before the file is closed; return why that failed, or nothing."""
+        self._next_try = 0.0
+        self.write_out(now)
+        return self.write_error
+
     def _time_line(self, now: float) -> bytes:
         """Return the line that stands before what has come, if it is the first of its second."""
         second = int(now)
@@ -188,8 +194,8 @@ class AppendFile:
         self._waiting = data
         self._next_try = now + _RETRY_SECONDS
         try:
-            if self._disk.size(self._name) > self.size:
-                self._disk.truncate(self._name, int(self.size))
+            if self._disk.size(self.name) > self.size:
+                self._disk.truncate(self.name, int(self.size))
         except OSError as error:
             self.abandon(reason_of(error))
 

@@ -9,6 +9,7 @@ moment the manifest names files that give the whole dataset together.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, final
 
@@ -59,6 +60,8 @@ class AppendLog:
         self.last_is_ok = True
         self.last_seconds = _NEVER
         self.base_size: i64 = 0  # of all files, when the last rewrite was over
+        # Called when effects turn out not to last: nobody may be told any more that they are done.
+        self.on_failure: Callable[[], None] | None = None
         self._node = node
         self._manifest = Manifest()
         self._open_part: Part | None = None
@@ -75,8 +78,12 @@ class AppendLog:
 
     # --- names ------------------------------------------------------------------------------------
 
+    @property
+    def _folder(self) -> str:
+        return self._node.config.text("appenddirname")
+
     def _path(self, name: str) -> str:
-        return f"{self._node.config.text('appenddirname')}/{name}"
+        return f"{self._folder}/{name}"
 
     @property
     def _name(self) -> str:
@@ -94,21 +101,24 @@ class AppendLog:
 
     def find(self) -> list[str]:
         """Return the files to load, none where there is no log. FileError: it is not whole."""
-        disk = self.disk
         try:
-            if disk.size(self._manifest_path) < 0:
-                return self._adopt_old()
             self._read_manifest()
-            names = [self._path(part.name) for part in self._manifest.parts()]
-            for name in names:
-                if disk.size(name) < 0:
-                    raise FileError(f"{name}: named in the manifest, but not there")
+            if self._manifest.is_empty():
+                self._refuse_unnamed()
+            self._adopt_old()
         except OSError as error:
             raise FileError(f"{self._manifest_path}: {reason_of(error)}") from None
+        names = [self._path(part.name) for part in self._manifest.parts()]
+        for name in names:
+            if self.disk.size(name) < 0:
+                raise FileError(f"{name}: named in the manifest, but not there")
         return names
 
     def _read_manifest(self) -> None:
-        """Take over the manifest. FileError: it is none; OSError."""
+        """Learn which files give the dataset. FileError: the manifest is none. OSError."""
+        self._manifest = Manifest()
+        if self.disk.size(self._manifest_path) < 0:
+            return
         text = self.disk.read_file(self._manifest_path).decode("utf-8", "surrogateescape")
         try:
             self._manifest = Manifest.parse(text)
@@ -119,40 +129,85 @@ class AppendLog:
         for part in self._manifest.increments:
             self._increment_number = max(self._increment_number, part.number)
 
+    def _refuse_unnamed(self) -> None:
+        """FileError: there are effects of a log whose manifest is gone."""
+        for name in self.disk.names(self._folder):
+            number, is_base = number_in(name, self._name)
+            path = self._path(name)
+            if number and not is_base and self.disk.size(path) > 0:
+                raise FileError(
+                    f"{path}: a log without its manifest {self._manifest_path} (put that back, or "
+                    "move the folder away to start without its data)"
+                )
+
+    def _look_around(self) -> None:
+        """See which numbers are taken in the folder, and say what no manifest names there.
+
+        Such a file stays, and its name is not used again: a node that was killed while it turned
+        its log on, or somebody else, may have left data in it. Empty ones are removed.
+        """
+        named = {part.name for part in [*self._manifest.parts(), *self._manifest.history]}
+        unnamed: list[str] = []
+        for name in self.disk.names(self._folder):
+            number, is_base = number_in(name, self._name)
+            if number == 0:
+                continue
+            if is_base:
+                self._base_number = max(self._base_number, number)
+            else:
+                self._increment_number = max(self._increment_number, number)
+            if name in named:
+                continue
+            if self.disk.size(self._path(name)) == 0:
+                self.disk.remove(self._path(name))
+            else:
+                unnamed.append(name)
+        if unnamed:
+            fields: dict[str, object] = {"folder": self._folder, "files": " ".join(unnamed)}
+            self._node.journal.note("warning", "log-files-not-in-manifest", fields)
+
     def current_files(self) -> list[str]:
         """Return the files that give the dataset as it is, all written. FileError: they do not."""
         if not self.is_logging():
             return self.find()
-        self.file.write_out(self._node.clock.now())
-        if self.error():
-            raise FileError(f"{self._path(self._name)}: {self.error()}")
+        self.write_out()
+        reason = "its first base is not made yet" if self.is_starting else self.error()
+        if reason:
+            raise FileError(f"{self._path(self._name)}: {reason}")
         return [self._path(part.name) for part in self._manifest.parts()]
 
-    def _adopt_old(self) -> list[str]:
-        """Move a log that Redis wrote before version 7, one file, to where it belongs now."""
+    def _adopt_old(self) -> None:
+        """Move a log that Redis wrote before version 7, one file, to where it belongs now.
+
+        The manifest comes first: a move that did not happen is then done at the next start.
+        """
         disk = self.disk
         if disk.size(self._name) < 0:
-            return []
-        disk.make_folder(self._node.config.text("appenddirname"))
-        manifest = Manifest()
-        manifest.base = Part(self._name, 1, BASE)
-        self._base_number = 1
+            return
+        base = self._manifest.base
+        if self._manifest.is_empty():
+            disk.make_folder(self._folder)
+            manifest = Manifest()
+            manifest.base = Part(self._name, 1, BASE)
+            self._base_number = max(self._base_number, 1)
+            self._keep(manifest)
+        elif base is None or base.name != self._name or disk.size(self._path(base.name)) >= 0:
+            return
         disk.replace(self._name, self._path(self._name))
-        self._keep(manifest)
-        return [self._path(self._name)]
 
     def start(self) -> None:
         """Log effects from now on, behind what was loaded. FileError: that cannot be written."""
         try:
-            self.disk.make_folder(self._node.config.text("appenddirname"))
+            self.disk.make_folder(self._folder)
             if self._manifest.is_empty():
                 self.turn_on()
                 job = self.job
                 assert job is not None
                 job.run()
-                self._end_rewrite(job)
-                if job.error:
-                    raise FileError(f"{self._path(self._name)}: {job.error}")
+                reason = self._end_rewrite(job)
+                if reason:
+                    raise FileError(f"{self._path(self._name)}: {reason}")
+                self.rewrites = 0  # it was the first one, asked for by nobody
                 return
             self._look_around()
             if self._manifest.increments:
@@ -162,28 +217,29 @@ class AppendLog:
                 self._turn(True)
             self._drop_history()
         except OSError as error:
-            folder = self._node.config.text("appenddirname")
-            raise FileError(f"{folder}: {reason_of(error)}") from None
+            raise FileError(f"{self._folder}: {reason_of(error)}") from None
         self.is_on = True
         self._log()
-        self.base_size = self.size()
+        # What it had grown to is known no more: else a log would grow with each restart.
+        base = self._manifest.base
+        self.base_size = self.disk.size(self._path(base.name)) if base is not None else 0
 
     def turn_on(self) -> None:
-        """Log from now on, and make the base for it. OSError: that cannot be written.
+        """Log from now on, and make the base for it. FileError, OSError: that cannot be written.
 
         Until the base is there the files from before count, whatever they hold: the new increment
         is not named in the manifest.
         """
+        job = self.job
+        if job is not None:
+            job.give_up()  # a base without the increment that belongs to it
+            self.job = None
         self.is_starting = True
-        self.disk.make_folder(self._node.config.text("appenddirname"))
-        if self._manifest.is_empty() and self.disk.size(self._manifest_path) >= 0:
-            try:
-                self._read_manifest()
-            except FileError as error:
-                raise OSError(str(error)) from None
-        self._look_around()
-        self._begin_rewrite()
-        self._log()
+        self.disk.make_folder(self._folder)
+        if self._node.saver.is_saving() or not self._node.ctx.may_block:
+            self.is_scheduled = True  # one snapshot at a time, and none inside a transaction
+        else:
+            self._begin_rewrite()
 
     def _log(self) -> None:
         self.stream.is_filed = True
@@ -192,11 +248,35 @@ class AppendLog:
 
     def is_durable(self) -> bool:
         """Return whether replies may go out; where nothing can last, writes are refused instead."""
-        return not self.is_on or self.file.is_durable() or bool(self.error())
+        return not self.is_on or self.file.is_durable() or bool(self._shown_error)
 
     def is_logging(self) -> bool:
         """Return whether effects are written."""
         return self.is_on or self.is_starting
+
+    def write_out(self) -> None:
+        """Write the effects that have come, and see whether they last."""
+        self.file.write_out(self._node.clock.now())
+        self.note_error()
+
+    def note_error(self) -> None:
+        """Refuse writes from the moment at which effects no longer last, and say so."""
+        error = self.error()
+        if error == self._shown_error:
+            return
+        is_new = not self._shown_error
+        self._shown_error = error
+        self._node.note_disk_state()
+        if error:
+            self._next_try = self._node.clock.now() + _FIRST_RETRY_SECONDS
+            self._note_trouble("cannot-write-log", error)
+        if error and is_new and self.on_failure is not None:
+            self.on_failure()
+
+    def _note_trouble(self, event: str, reason: str) -> None:
+        file = self.file
+        fields: dict[str, object] = {"file": file.name, "offset": int(file.size), "reason": reason}
+        self._node.journal.note("warning", event, fields)
 
     def note_policy(self) -> None:
         """Take over `appendfsync` and `aof-timestamp-enabled`."""
@@ -210,19 +290,34 @@ class AppendLog:
             job.give_up()
             self.job = None
         if not self.is_logging():
+            if job is not None:
+                self._close()
             return
-        never_counted = self.is_starting
+        lost = self.file.write_last(self._node.clock.now())
+        self._close()
+        reason = "" if self.is_starting else self._gap or lost or self.syncer.error
         self.is_on = False
         self.is_starting = False
-        self.file.write_out(self._node.clock.now())
+        self.is_scheduled = False
+        self._gap = ""
+        self.note_error()
+        if reason:
+            self._note_trouble("cannot-close-log", reason)
+
+    def _close(self) -> None:
+        """Write to no increment any more; nothing stays of those that no manifest names."""
         self.stream.is_filed = False
         self._node.update_log()
         self.file.close()
-        if never_counted and self._open_part is not None:
-            with suppress(OSError):  # without its base nobody can use it
-                self.disk.remove(self._path(self._open_part.name))
-        if self.syncer.error:
-            self._node.journal.note("warning", "cannot-close-log", {"reason": self.syncer.error})
+        self._open_part = None
+        unnamed = self._unnamed
+        self._unnamed = []
+        with suppress(OSError, FileError):
+            self._read_manifest()  # one that could not be written may be there all the same
+            named = {part.name for part in self._manifest.parts()}
+            for part in unnamed:
+                if part.name not in named:
+                    self.disk.remove(self._path(part.name))
 
     def error(self) -> str:
         """Return why effects cannot be made to last, an empty text where they can."""
@@ -275,18 +370,22 @@ class AppendLog:
         if self.job is not None:
             raise ReplyError(errors.REWRITE_IN_PROGRESS)
         try:
-            self.disk.make_folder(self._node.config.text("appenddirname"))
+            self.disk.make_folder(self._folder)
             self._begin_rewrite()
-        except OSError as error:
-            self._note_failure(reason_of(error))
+        except (OSError, FileError) as error:
+            self._note_failure(reason_of(error) if isinstance(error, OSError) else str(error))
             raise ReplyError(errors.REWRITE_FAILED) from None
 
     def _begin_rewrite(self) -> None:
         self.is_scheduled = False
+        if not self.is_on:
+            self._read_manifest()
+            self._look_around()
         if self.is_logging():
             self.file.write_out(self._node.clock.now())
             self._gap = self.error()
             self._turn(self.is_on and not self._gap)
+            self._log()
         self._base_number += 1
         number = self._base_number
         self._new_base = Part(f"{self._name}.{number}.base.rdb", number, BASE)
@@ -303,13 +402,7 @@ class AppendLog:
         """Sync, and go on rewriting; return whether a rewrite is in progress."""
         if self.is_logging():
             self.file.tick(now)
-            error = self.error()
-            if error != self._shown_error:
-                self._shown_error = error
-                self._node.note_disk_state()
-                if error:
-                    self._next_try = now + _FIRST_RETRY_SECONDS
-                    self._node.journal.note("warning", "cannot-write-log", {"reason": error})
+            self.note_error()
         job = self.job
         if job is not None:
             job.step()
@@ -335,18 +428,15 @@ class AppendLog:
         is_large = size > self._node.config.number("auto-aof-rewrite-min-size")
         return is_large and (size - base) * 100 >= base * percentage
 
-    def _end_rewrite(self, job: SnapshotJob) -> None:
+    def _end_rewrite(self, job: SnapshotJob) -> str:
+        """Let the new base count; return why that failed, or nothing."""
         node = self._node
         self.job = None
         self.last_seconds = int(node.clock.now() - job.begin_seconds)
-        if job.error:
-            self._note_failure(job.error)
-            return
-        try:
-            self._drop_old()
-        except OSError as error:
-            self._note_failure(reason_of(error))
-            return
+        reason = job.error or self._drop_old()
+        if reason:
+            self._note_failure(reason)
+            return reason
         if self.is_starting:
             self.is_starting = False
             self.is_on = True
@@ -360,9 +450,10 @@ class AppendLog:
         self.base_size = self.size()
         fields: dict[str, object] = {"keys": job.keys_total, "bytes": job.size}
         node.journal.note("notice", "log-rewritten", fields)
+        return ""
 
-    def _drop_old(self) -> None:
-        """Let the new base take the place of what was before it."""
+    def _drop_old(self) -> str:
+        """Let the new base take the place of what was before it; return why that failed."""
         old = self._manifest
         new = Manifest()
         new.base = self._new_base
@@ -373,9 +464,13 @@ class AppendLog:
             if part.name not in named:
                 named.add(part.name)
                 new.history.append(Part(part.name, part.number, HISTORY))
-        self._keep(new)
+        try:
+            self._keep(new)
+        except OSError as error:
+            return reason_of(error)
         self._unnamed = []
         self._drop_history()
+        return ""
 
     def _drop_history(self) -> None:
         """Remove the files of the past; the manifest names them until they are gone."""
@@ -388,40 +483,15 @@ class AppendLog:
             twin.history = []
             self._keep(twin)
         except OSError as error:  # tried again at the next start, and after the next rewrite
-            fields: dict[str, object] = {"reason": reason_of(error)}
+            fields: dict[str, object] = {"folder": self._folder, "reason": reason_of(error)}
             self._node.journal.note("warning", "cannot-remove-old-log", fields)
-
-    def _look_around(self) -> None:
-        """See which numbers are taken in the folder, and say what no manifest names there.
-
-        Such a file stays, and its name is not used again: a node that was killed while it turned
-        its log on, or somebody else, may have left data in it. Empty ones are removed.
-        """
-        folder = self._node.config.text("appenddirname")
-        known = [*self._manifest.parts(), *self._manifest.history, *self._unnamed]
-        names = {part.name for part in known}
-        unnamed: list[str] = []
-        for name in self.disk.names(folder):
-            number, is_base = number_in(name, self._name)
-            if number == 0:
-                continue
-            if is_base:
-                self._base_number = max(self._base_number, number)
-            else:
-                self._increment_number = max(self._increment_number, number)
-            if name in names:
-                continue
-            if self.disk.size(self._path(name)) == 0:
-                self.disk.remove(self._path(name))
-            else:
-                unnamed.append(name)
-        if unnamed:
-            fields: dict[str, object] = {"folder": folder, "files": " ".join(unnamed)}
-            self._node.journal.note("warning", "log-files-not-in-manifest", fields)
 
     def _note_failure(self, reason: str) -> None:
         self.last_is_ok = False
         seconds = min(_RETRY_SECONDS * 2.0**self.failures, _RETRY_SECONDS_MAX)
         self.failures += 1
         self._next_try = self._node.clock.now() + seconds
-        self._node.journal.note("warning", "cannot-rewrite-log", {"reason": reason})
+        fields: dict[str, object] = {"file": self._path(self._name), "reason": reason}
+        self._node.journal.note("warning", "cannot-rewrite-log", fields)
+        if not self.is_on:
+            self._close()  # there is no base that an increment could be behind

@@ -16,6 +16,7 @@ from kvnode.durability.rdb_reader import FileError, RdbReader
 
 _KEYS = 10_000
 _RDB_BEGIN = b"REDIS"
+_RDB_NAME = ".base.rdb"
 
 
 def check_rdb(path: str) -> int:
@@ -82,6 +83,8 @@ class _LogCheck:
         self.requests = 0
         self.problem = ""
         self.is_late = False  # something follows that was written after `last_second`
+        self._is_torn = False  # all that is wrong is that the end is missing
+        self._may_cut = False  # never in an RDB file: what is behind the damage is the most of it
         self._disk = disk
         self._path = path
         self._last_second = last_second
@@ -91,14 +94,17 @@ class _LogCheck:
         file = self._disk.open(self._path)
         try:
             begin = file.read(len(_RDB_BEGIN))
-            if begin == _RDB_BEGIN:
+            if begin == _RDB_BEGIN or self._path.endswith(_RDB_NAME):
                 rdb = _read_rdb(file, begin)
                 self.sound = rdb.position
-                self._read_log(LogReader(file, self.sound, rdb.rest()))
+                log = LogReader(file, self.sound, rdb.rest())
             else:
-                self._read_log(LogReader(file, 0, begin))
+                log = LogReader(file, 0, begin)
+            self._may_cut = True
+            self._read_log(log)
         except TornError:
             self.problem = "ends inside a request"
+            self._is_torn = True
         except FileError as error:
             self.problem = str(error)
         finally:
@@ -118,6 +124,7 @@ class _LogCheck:
             self.sound = log.position
         elif not self.is_late:
             self.problem = "ends inside a transaction"
+            self._is_torn = True
 
     def report(self, fixes: bool, is_last: bool) -> int:
         """Print what was found, cut the file if that is wanted; return the exit status."""
@@ -128,15 +135,18 @@ class _LogCheck:
         if not self.problem:
             print(f"{self._path}: {self.requests:,} requests, {size:,} bytes, sound")
             return 0
-        if fixes and is_last:
+        # A file of which nothing is sound may be another file than was meant.
+        may_cut = self._may_cut and (self.sound > 0 or self._is_torn)
+        if fixes and is_last and may_cut:
             self._disk.truncate(self._path, self.sound)
             print(
                 f"{self._path}: {self.problem}; cut at offset {self.sound}, {lost:,} bytes are gone"
             )
             return 0
+        remedy = "cuts the last file of a log there" if may_cut else "leaves it as it is"
         return _complain(
             f"{self._path}: {self.problem}; sound up to offset {self.sound}, {lost:,} bytes are "
-            "not (--fix cuts the last file of a log there)"
+            f"not (--fix {remedy})"
         )
 
     def _cut_late(self, lost: int, is_last: bool) -> int:
@@ -146,7 +156,8 @@ class _LogCheck:
         if not is_last:
             return _complain(
                 f"{self._path}: goes on after {when} from offset {self.sound}, but it is not the "
-                "last file of the log (take those behind it out of the manifest first)"
+                "last file of the log (first take those behind it, and the line of the checksum, "
+                "out of the manifest)"
             )
         self._disk.truncate(self._path, self.sound)
         print(

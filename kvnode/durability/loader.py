@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.log_reader import LogReader, Replay, TornError
-from kvnode.durability.rdb_reader import FileError, RdbReader
+from kvnode.durability.rdb_reader import FileError, RdbReader, shown
 from kvprotocol.errors import ReplyError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _KEYS: Final = 200  # or requests, between two looks at the clock
 _PROGRESS_SECONDS: Final = 2.0
 _RDB_BEGIN: Final = b"REDIS"
+_RDB_NAME: Final = ".base.rdb"  # of a base that is an RDB file whatever it begins with
 
 
 @final
@@ -45,7 +46,6 @@ class Loader:
         self.begin_seconds = node.clock.now()
         self.keys = 0  # of RDB files, loaded so far
         self.expired = 0  # of RDB files, left out because their deadline had passed
-        self.used_memory = 0  # when the RDB file was written, as it says
         self._node = node
         self._disk: Disk = node.disk
         self._names = names
@@ -89,6 +89,12 @@ class Loader:
             position += self._log.position
         return position
 
+    @property
+    def used_memory(self) -> int:
+        """The memory in use when the RDB file was written, as it says; 0 of a log."""
+        text = self._rdb.fields.get(b"used-mem", b"0") if self._rdb is not None else b"0"
+        return int(text) if text.isdigit() else 0
+
     def step(self, seconds: float) -> None:
         """Load for some time. FileError: a file cannot be used."""
         clock = self._node.clock
@@ -113,7 +119,7 @@ class Loader:
         self._rdb = None
         self._log = None
         begin = file.read(len(_RDB_BEGIN))
-        if self.is_log and begin != _RDB_BEGIN:
+        if self.is_log and begin != _RDB_BEGIN and not self.name.endswith(_RDB_NAME):
             self._log = LogReader(file, 0, begin)
         else:
             node = self._node
@@ -136,13 +142,12 @@ class Loader:
 
     def _end_rdb(self, rdb: RdbReader) -> None:
         self.fields = rdb.fields
-        text = rdb.fields.get(b"used-mem", b"0")
-        self.used_memory = int(text) if text.isdigit() else 0
         for code in rdb.libraries:
             try:
                 self._node.scripting.functions.load(code, self.merges)
             except ReplyError as error:
-                raise FileError(f"a library of functions: {error.message}") from None
+                name = shown(code.partition(b"\n")[0])
+                raise FileError(f"the library of functions {name}: {error}") from None
         if self.is_log and self._file is not None:
             # A log may go on behind the RDB file that it begins with.
             self._rdb = None
@@ -168,10 +173,18 @@ class Loader:
                 return
             if not replay.is_open:
                 self._transaction_begin = begin
+            failures = replay.failures
             try:
                 replay.run(argv)
             except FileError as error:
                 raise FileError(f"{error} (offset {begin})") from None
+            if failures == 0 and replay.failures > 0:
+                self._note_failed(begin, replay.failed)
+
+    def _note_failed(self, begin: int, what: str) -> None:
+        """Say which request failed first. No log of kvnode has one, and some of Redis have."""
+        fields: dict[str, object] = {"file": self.name, "offset": begin, "reason": what}
+        self._node.journal.note("warning", "request-of-log-failed", fields)
 
     def _mend(self, position: int, where: str) -> None:
         """Cut the file off where its last whole request ends, if that is allowed."""
@@ -210,7 +223,5 @@ class Loader:
         }
         if self.is_log:
             fields["requests"] = self.requests
-            if self._replay.failures:
-                fields["failed"] = int(self._replay.failures)
         node.journal.note("notice", "loaded", fields)
         self.is_done = True

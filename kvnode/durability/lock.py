@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from typing import Final
 
 from kvnode.config import ConfigError
+from kvnode.durability.disk import reason_of
 
 LOCK_FILE: Final = "kvnode.lock"
 
@@ -16,20 +18,19 @@ class FolderLock:
 
     def __init__(self) -> None:
         self._handle = -1
-        self._folder = ""
+        self.folder = ""  # empty while it holds none
 
     def hold(self) -> None:
         """Take the working folder's lock, and let go of another one's. ConfigError: it is taken."""
         folder = os.getcwd()
-        if folder == self._folder:
+        if folder == self.folder:
             return
         try:
             handle = os.open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
             raise ConfigError(
-                f"dir {folder}: {LOCK_FILE}: {reason} (allowed: a folder that can be written, or "
-                'save "" to save nothing)'
+                f"dir {folder}: {LOCK_FILE}: {reason_of(error)} (allowed: a folder that can be "
+                'written, or save "" to save nothing)'
             ) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,11 +41,12 @@ class FolderLock:
                 f"dir {folder}: process {holder or '?'} saves its data there (allowed: a folder of "
                 'its own for each node, or save "" to save nothing)'
             ) from None
-        os.ftruncate(handle, 0)
-        os.write(handle, b"%d\n" % os.getpid())
+        with suppress(OSError):  # only for the message above, and the disk may be full
+            os.ftruncate(handle, 0)
+            os.write(handle, b"%d\n" % os.getpid())
         self.let_go()
         self._handle = handle
-        self._folder = folder
+        self.folder = folder
 
     def is_held(self) -> bool:
         """Return whether the working folder is ours."""
@@ -55,4 +57,4 @@ class FolderLock:
         if self._handle >= 0:
             os.close(self._handle)
         self._handle = -1
-        self._folder = ""
+        self.folder = ""

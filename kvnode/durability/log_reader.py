@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from kvnode.durability.rdb_reader import FileError
+from kvnode.durability.rdb_reader import FileError, shown
 from kvnode.rdb.encoding import Source
 from kvnode.session import Outlet, Session
 from kvprotocol.numbers import parse_int
@@ -125,8 +125,10 @@ class LogReader:
     def _has(self, size: i64) -> bool:
         """Get so many bytes into the window; return whether the file has them."""
         while len(self._data) - self._at < size:
-            missing = size - (len(self._data) - self._at)
-            more = self._source.read(int(max(missing, _WINDOW_BYTES)))
+            left = len(self._data) - self._at
+            # What is missing of a huge word is read in parts: its length may be a lie.
+            wanted = min(max(size - left, _WINDOW_BYTES), max(left, 16 * _WINDOW_BYTES))
+            more = self._source.read(int(wanted))
             if not more:
                 return False
             self._before += self._at
@@ -149,6 +151,7 @@ class Replay:
     def __init__(self, node: Node, leader: Session | None = None) -> None:
         self.requests: i64 = 0
         self.failures: i64 = 0  # answered with an error
+        self.failed = ""  # the first of them, and the error
         self.is_open = False  # whether a MULTI waits for its EXEC
         self._node = node
         self._is_logged = leader is not None
@@ -165,10 +168,12 @@ class Replay:
             queued = self._queued
             self.drop()
             opened = self._node.dispatcher.open_unit()
-            for words in queued:
-                self._execute(words)
-            if opened:
-                self._node.dispatcher.close_unit()
+            try:
+                for words in queued:
+                    self._execute(words)
+            finally:
+                if opened:
+                    self._node.dispatcher.close_unit()
         elif self.is_open:
             self._queued.append(argv)
         else:
@@ -186,10 +191,9 @@ class Replay:
         if command is not None and command.subcommands is not None and len(argv) > 1:
             command = command.subcommands.get(argv[1].lower())
         if command is None:
-            name = argv[0][:64].decode("utf-8", "backslashreplace")
-            raise FileError(f"unknown command {name}")
+            raise FileError(f"unknown command {shown(argv[0])}")
         if not command.argc_min <= len(argv) <= command.argc_max:
-            raise FileError(f"wrong number of arguments of {argv[0].decode('utf-8', 'replace')}")
+            raise FileError(f"wrong number of arguments of {shown(argv[0])}")
         session = self._session
         ctx = dispatcher.ctx
         dataset = node.dataset
@@ -205,10 +209,7 @@ class Replay:
         ctx.may_block = True
         self.requests += 1
         if isinstance(reply, ErrorReply):
-            self.failures += 1
-            if self._is_logged:
-                fields: dict[str, object] = {"command": command.full_name, "reply": reply.message}
-                node.journal.note("warning", "leader-request-failed", fields)
+            self._note_failure(argv, reply)
         if self._is_logged:
             dispatcher.note_applied(session, command, argv, database)
             return
@@ -216,3 +217,15 @@ class Replay:
         ctx.effects = None
         if dataset.own_effects:
             dataset.own_effects = []
+
+    def _note_failure(self, argv: list[bytes], reply: ErrorReply) -> None:
+        """Count a request that failed. FileError: what follows would change other keys."""
+        if self._is_logged:
+            fields: dict[str, object] = {"command": shown(argv[0]), "reply": reply.message}
+            self._node.journal.note("warning", "leader-request-failed", fields)
+        elif argv[0].upper() == b"SELECT":
+            count = len(self._node.dataset.databases)
+            raise FileError(f"database {shown(argv[1])}, but the directive databases is {count}")
+        if self.failures == 0:
+            self.failed = f"{shown(argv[0])}: {reply.message}"
+        self.failures += 1

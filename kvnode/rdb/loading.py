@@ -200,6 +200,7 @@ def _read_stream(reader: Reader, kind: int) -> Stream:
         raise DamagedError("a stream of another length than was announced")
     if is_before(stream.last_ms, stream.last_seq, greatest_ms, greatest_seq):
         raise DamagedError("a stream whose last id is not the last one")
+    stream.drop_deleted_behind(stream.last_ms, stream.last_seq)
     groups = reader.length()
     while groups > 0:
         groups -= 1

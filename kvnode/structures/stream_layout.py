@@ -30,6 +30,7 @@ from kvnode.structures.listpack import (
     write_element,
     write_integer,
 )
+from kvnode.structures.stream_ids import is_before, total
 
 DELETED: Final = 1
 SAME_FIELDS: Final = 2
@@ -203,8 +204,11 @@ def with_counts(data: bytes, live: i64, deleted: i64, marked: list[int]) -> byte
     return writer.getvalue()
 
 
-def validate_node(data: bytes) -> None:
-    """Raise ValueError unless the bytes are a sound node with an entry that is not deleted."""
+def validate_node(data: bytes, key_ms: i64, key_seq: i64) -> None:
+    """Raise ValueError unless the bytes are a sound node with an entry that is not deleted.
+
+    Its first entry has the id of its key, and the others follow in their order.
+    """
     validate(data, 0)
     at = _after_integers(data, HEADER_SIZE, 3)
     live = live_count(data)
@@ -214,12 +218,29 @@ def validate_node(data: bytes) -> None:
         raise ValueError("a stream's node with wrong counts")
     at = _after_integers(data, _after(data, at, n_master), 1)
     marked: i64 = 0
+    last_ms = key_ms
+    last_seq = key_seq
+    is_first = True
     entries = live + deleted
     while entries > 0:
         entries -= 1
         begin = at
         at = _after_integers(data, at, 3)
+        if data[begin] > DELETED | SAME_FIELDS:  # each is one byte and its size, never more
+            raise ValueError("a stream's entry with unknown flags")
         flags = get_integer(data, begin)
+        time = begin + 2
+        ms = total(key_ms, get_integer(data, time))
+        seq = total(key_seq, get_integer(data, next_entry(data, time)))
+        if is_first:
+            is_placed = ms == key_ms and seq == key_seq
+        else:
+            is_placed = is_before(last_ms, last_seq, ms, seq)
+        if not is_placed:
+            raise ValueError("a stream's entries out of order")
+        is_first = False
+        last_ms = ms
+        last_seq = seq
         expected = n_master + 3
         if flags & DELETED:
             marked += 1
@@ -227,6 +248,8 @@ def validate_node(data: bytes) -> None:
             at = _after(data, at, n_master)
         else:
             own = get_integer(data, at) if is_integer(data, at) else -1
+            if not 0 <= own <= len(data):
+                raise ValueError("a stream's node with wrong counts")
             at = _after(data, _after_integers(data, at, 1), 2 * own)
             expected = 2 * own + 4
         if get_integer(data, at) != expected:

@@ -304,7 +304,7 @@ class StreamNodes(Container):
 
     def adopt_node(self, ms: i64, seq: i64, data: bytes) -> None:
         """Put a foreign node behind all others. ValueError: it is damaged, or not behind them."""
-        validate_node(data)
+        validate_node(data, ms, seq)
         if self.has_tail:
             last_ms, last_seq = self.last_of(len(self.nodes))
             if not is_before(last_ms, last_seq, ms, seq):
@@ -390,6 +390,37 @@ class StreamNodes(Container):
             place, with_counts(data, live - 1, deleted + 1, marked), live - 1, deleted + 1
         )
         return True
+
+    def drop_deleted_behind(self, ms: i64, seq: i64) -> None:
+        """Forget the entries behind an id, which are deleted ones: the next may be before them."""
+        if not self.has_tail:
+            return
+        last_ms, last_seq = self.last_of(len(self.nodes))
+        if not is_before(ms, seq, last_ms, last_seq):
+            return
+        data = self.tail()
+        n_master = get_integer(data, fields_offset(data))
+        at = first_entry(data)
+        kept: i64 = 0
+        while True:
+            time = at + 2
+            entry_ms = total(self.tail_ms, get_integer(data, time))
+            entry_seq = total(self.tail_seq, get_integer(data, next_entry(data, time)))
+            if is_before(ms, seq, entry_ms, entry_seq):
+                break
+            kept += 1
+            at = skip_entry(data, at, n_master)
+        self.tail_deleted = kept - self.tail_live
+        self.tail_elements = 0
+        offset: i64 = HEADER_SIZE
+        while offset < at:
+            offset = next_entry(data, offset)
+            self.tail_elements += 1
+        out = BytesWriter()
+        out.write(data[:at])
+        self.tail_prefix = fields_offset(data) - HEADER_SIZE
+        self.tail_open = out
+        self._resize_tail(len(self.tail()))
 
     def trim_to_length(self, length_max: i64, whole_nodes: bool, limit: i64) -> i64:
         """Delete entries from the front until at most `length_max` are left; return how many.

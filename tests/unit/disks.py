@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from kvnode.durability.disk import Disk, File
 
@@ -31,6 +31,7 @@ class MemoryFile(File):
 
     def read(self, size: int) -> bytes:
         self.disk.step("read")
+        self.disk.on_read(size)
         data = bytes(self.disk.content[self.name][self.place : self.place + size])
         self.place += len(data)
         return data
@@ -61,6 +62,7 @@ class MemoryDisk(Disk):
         self.room = 1 << 30
         self.counts: dict[str, int] = {}
         self.fails_at: dict[str, tuple[int, int]] = {}
+        self.on_read: Callable[[int], None] = lambda size: None
 
     def step(self, operation: str) -> None:
         """Count an operation, and let it fail if it is its turn."""

@@ -73,6 +73,21 @@ def test_a_torn_log_is_cut_when_that_is_asked_for(
     assert cli.main(["check-aof", str(path)]) == 0
 
 
+@pytest.mark.parametrize("name", ["appendonly.aof.2.base.rdb", "an.aof"])
+def test_what_is_no_log_is_not_cut(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = folder / "appendonlydir" / name
+    data = path.read_bytes()[:-3] if name.endswith(".rdb") else b"something else\n"
+    path.write_bytes(data)
+    assert cli.main(["check-aof", str(path), "--fix"]) == 1
+    assert "(--fix leaves it as it is)" in capsys.readouterr().err
+    assert path.read_bytes() == data
+    path.write_bytes(b"")
+    status = 1 if name.endswith(".rdb") else 0
+    assert cli.main(["check-aof", str(path)]) == status
+
+
 def test_a_log_that_is_damaged_in_the_middle_can_be_cut_there(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,8 +123,8 @@ def test_a_log_is_cut_after_a_second_of_its_annotations(
     path.write_bytes(whole)
     assert cli.main([*cut, "1700000004"]) == 0
     assert path.read_bytes() == b"#TS:1700000001\r\n" + data
-    text = manifest.read_text()
-    manifest.write_text(text + "file appendonly.aof.3.incr.aof seq 3 type i\n")
+    _, _, lines = manifest.read_text().partition("\n")
+    manifest.write_text(lines + "file appendonly.aof.3.incr.aof seq 3 type i\n")
     (folder / "appendonlydir" / "appendonly.aof.3.incr.aof").write_bytes(data)
     path.write_bytes(whole)
     assert cli.main([*cut, "1700000004"]) == 1

@@ -54,6 +54,9 @@ class FakeTransport:
     def get_write_buffer_size(self) -> int:
         return self.unsent
 
+    def set_write_buffer_limits(self, high: int | None = None) -> None:
+        pass
+
     def pause_reading(self) -> None:
         self.reading = False
 

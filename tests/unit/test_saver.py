@@ -14,6 +14,7 @@ from .engine import Dump, Engine
 from .test_snapshot import request
 
 FILE = "dump.rdb"
+LIBRARY = b"#!lua name=lib\nredis.register_function('f', function() return 1 end)"
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_what_was_there_when_a_save_began_is_in_the_file(disk: MemoryDisk, seed:
     engine.send([b"SADD", b"large set", *(b"m%d" % n for n in range(2500))])
     engine.send([b"RPUSH", b"large list", *(b"e%d" % n * (n % 50) for n in range(3000))])
     engine.send([b"EVAL", b"return redis.call('SET', KEYS[1], 1)", b"1", b"k"])
-    engine.send([b"FUNCTION", b"LOAD", b"#!lua name=lib\nredis.register_function('f', print)"])
+    assert engine.send([b"FUNCTION", b"LOAD", LIBRARY]) == b"$3\r\nlib\r\n"
     engine.node.tick(engine.clock.now())
     expected = engine.dump()
     dirty = engine.node.dataset.dirty

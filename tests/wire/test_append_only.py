@@ -17,9 +17,10 @@ from .harness import Pair
 from .kill_rounds import kill_rounds
 from .random_commands import Run
 from .servers import Server, kvnode_server, redis_server
-from .test_snapshots import SAVE_S, folder_of, same_everything
+from .test_snapshots import LIBRARY, SAVE_S, folder_of, same_everything
 
 FOLDER = "appendonlydir"
+MANIFEST = "appendonly.aof.manifest"
 LOGGED = ("--appendonly", "yes")
 OUR_CHECK_AND_THEIRS = ([sys.executable, "-m", "kvnode", "check-aof"], ["redis-check-aof"])
 
@@ -47,11 +48,12 @@ def test_logs_are_exchanged_with_redis_after_random_commands(seed: int) -> None:
         pair = Pair(ours, theirs)
         Run(pair, seed).run(15_000)
         pair.same("DISCARD")
-        pair.same("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', print)")
+        assert pair.same("FUNCTION", "LOAD", LIBRARY).text() == b"lib"
         pair.same("SET", "volatile", "v", "PX", 100_000_000)
         before = same_everything(pair)
         other = crossed(pair)
         assert same_everything(other) == before
+        assert other.same("FCALL", "f", 0).number() == 1
         # Without streams: what their groups have read is no longer equal, see `crossed`.
         Run(other, seed + 100, ["lists", "sets", "hashes", "zsets"]).run(5_000)
         other.same("DISCARD")
@@ -200,8 +202,10 @@ def test_a_manifest_that_names_files_of_the_past_is_read_by_both() -> None:
         for server in pair.servers:
             server.stop()
             folder = folder_of(server) / FOLDER
-            with (folder / "appendonly.aof.manifest").open("a") as manifest:
-                manifest.write("file appendonly.aof.9.incr.aof seq 9 type h\n")
+            manifest = folder / MANIFEST
+            lines = [line for line in manifest.read_text().splitlines() if line[0] != "#"]
+            lines.append("file appendonly.aof.9.incr.aof seq 9 type h\n")
+            manifest.write_text("\n".join(lines))
             (folder / "appendonly.aof.9.incr.aof").touch()
         other = crossed(pair)
         other.same("GET", "a")
@@ -231,3 +235,20 @@ def test_a_log_that_grows_is_rewritten() -> None:
         server.stop()
         server.start()
         assert Wire(server.port).call("STRLEN", "a").number() == 2000
+
+
+def test_the_folder_changes_only_while_no_file_is_open_in_it(tmp_path: Path) -> None:
+    with kvnode_server(*LOGGED, "--enable-protected-configs", "yes") as server:
+        wire = Wire(server.port)
+        before = wire.call("CONFIG", "GET", "dir").items()[1].text()
+        refused = wire.call("CONFIG", "SET", "dir", str(tmp_path)).text()
+        assert b"(allowed: after CONFIG SET appendonly no" in refused
+        assert wire.call("CONFIG", "GET", "dir").items()[1].text() == before
+        assert wire.call("SET", "a", "1").text() == b"OK"
+        assert wire.call("CONFIG", "SET", "appendonly", "no").text() == b"OK"
+        assert wire.call("CONFIG", "SET", "dir", str(tmp_path)).text() == b"OK"
+        assert wire.call("CONFIG", "SET", "appendonly", "yes").text() == b"OK"
+        assert wait_until(lambda: (tmp_path / FOLDER / MANIFEST).exists(), SAVE_S)
+        server.stop()
+        server.start()
+        assert Wire(server.port).call("GET", "a").text() == b"1"

@@ -1,0 +1,142 @@
+"""A reply means that its effects last as `appendfsync` says: else its client is cut off."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from kvnode.connection import Connection, FlushRound
+
+from .disks import MemoryDisk, failure
+from .engine import Engine
+from .test_append_log import content, started
+from .test_connection import FakeTransport
+
+SECONDS = 5.0
+
+
+class SlowDisk(MemoryDisk):
+    """Its syncs are done in a thread, once `goes_on` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+        self.error = 0
+
+    def step(self, operation: str) -> None:
+        if operation == "sync":
+            assert self.goes_on.wait(SECONDS)
+            if self.error:
+                raise failure(self.error)
+        super().step(operation)
+
+
+class Loop:
+    """A node with connections whose rounds the test ends."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.calls: list[Callable[[], None]] = []
+        self.rounds = FlushRound(engine.node, self.calls.append, lambda: None)
+        self.synced = threading.Semaphore(0)
+        engine.node.append_log.syncer.notify = self.synced.release
+
+    def connect(self) -> tuple[Connection, FakeTransport]:
+        transport = FakeTransport()
+        connection = Connection(self.rounds)
+        transport.protocol = connection
+        connection.connection_made(transport)
+        return connection, transport
+
+    def end_round(self) -> None:
+        calls, self.calls[:] = list(self.calls), []
+        for call in calls:
+            call()
+
+    def ask(self, request: bytes) -> FakeTransport:
+        """One round with one request of a new client."""
+        connection, transport = self.connect()
+        connection.data_received(request)
+        self.end_round()
+        return transport
+
+
+@pytest.fixture
+def disk() -> Iterator[SlowDisk]:
+    disk = SlowDisk()
+    yield disk
+    disk.goes_on.set()
+
+
+def threaded(disk: SlowDisk) -> Loop:
+    """A node that syncs in a thread; what its start wanted synced is synced."""
+    loop = Loop(started(disk, "always"))
+    disk.is_threaded = True
+    return loop
+
+
+@pytest.mark.parametrize("policy", ["always", "everysec", "no"])
+@pytest.mark.parametrize("is_large", [False, True])
+def test_a_write_that_fails_is_never_acknowledged(
+    disk: SlowDisk, policy: str, is_large: bool
+) -> None:
+    loop = Loop(started(disk, policy))
+    if is_large:  # so that replies would go out before the end of the round
+        assert loop.ask(b"SET v " + b"x" * 1000 + b"\r\n").writes == [b"+OK\r\n"]
+    disk.room = 0
+    extra = b"GET v\r\n" * 3000 if is_large else b""
+    transport = loop.ask(b"SET a 1\r\n" + extra)
+    assert transport.aborted
+    assert transport.writes == []
+    refused = loop.ask(b"SET b 1\r\n").writes
+    assert refused == [b"-MISCONF Errors writing to the AOF file: no space left on device\r\n"]
+    assert loop.ask(b"GET b\r\n").writes == [b"$-1\r\n"]
+    disk.room = 1 << 30
+    loop.engine.wait(1.1)
+    assert loop.ask(b"SET b 1\r\n").writes == [b"+OK\r\n"]
+    assert {b"a", b"b"} <= {key for _, key in content(disk)}
+
+
+@pytest.mark.parametrize("policy", ["everysec", "no"])
+def test_replies_that_go_out_within_a_round_are_written_before(disk: SlowDisk, policy: str) -> None:
+    loop = Loop(started(disk, policy))
+    connection, transport = loop.connect()
+    connection.data_received(b"SET a 1\r\n")
+    loop.rounds.flush_now()  # as a script does that runs for long
+    assert transport.writes == [b"+OK\r\n"]
+    assert list(content(disk)) == [(0, b"a")]
+
+
+def test_a_reply_waits_for_its_sync(disk: SlowDisk) -> None:
+    loop = threaded(disk)
+    disk.goes_on.clear()
+    first = loop.ask(b"SET a 1\r\n")
+    second = loop.ask(b"GET a\r\n")
+    loop.rounds.flush_now()
+    assert first.writes == second.writes == []
+    disk.goes_on.set()
+    assert loop.synced.acquire(timeout=SECONDS)
+    loop.rounds.release()
+    assert first.writes == [b"+OK\r\n"]
+    assert second.writes == [b"$1\r\n1\r\n"]
+
+
+def test_nobody_is_told_of_effects_whose_sync_failed(disk: SlowDisk) -> None:
+    loop = threaded(disk)
+    disk.goes_on.clear()
+    disk.error = errno.EIO
+    first = loop.ask(b"SET a 1\r\n")
+    disk.goes_on.set()
+    assert loop.synced.acquire(timeout=SECONDS)
+    # The thread is through, and the loop comes to other requests before it is told.
+    second = loop.ask(b"SET b 1\r\n")
+    assert second.aborted
+    third = loop.ask(b"SET c 1\r\n")
+    assert third.writes == [b"-MISCONF Errors writing to the AOF file: input/output error\r\n"]
+    loop.rounds.release()
+    assert first.aborted
+    assert first.writes == second.writes == []
