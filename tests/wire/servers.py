@@ -64,7 +64,7 @@ class Server:
     def __exit__(self, *failure: object) -> None:
         self.remove()
 
-    def start(self) -> None:
+    def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Start the process and wait for PONG; another port if ours was taken meanwhile."""
         if self.folder is None:
             self.folder = Path(tempfile.mkdtemp(prefix=f"wire-{self.name}-"))
@@ -79,27 +79,28 @@ class Server:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                 )
-            if self._answers():
+            if self._answers(timeout_s):
                 return
             self.stop()
         raise RuntimeError(f"{self.name} did not start: {self.command}\n{self.log_tail()}")
 
-    def _answers(self) -> bool:
-        deadline = time.monotonic() + START_TIMEOUT_S
+    def _answers(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
         while self.alive() and time.monotonic() < deadline:
             try:
                 wire = Wire(self.port, timeout_s=2.0)
             except OSError:
-                time.sleep(0.02)
+                time.sleep(0.005)
                 continue
             try:
                 # A stranger on this port would answer as well: our own child must be alive.
                 if wire.call("PING").text() == b"PONG" and self.alive():
                     return True
             except WireError:
-                time.sleep(0.02)
+                pass
             finally:
                 wire.close()
+            time.sleep(0.005)  # it is loading, or not ours
         return False
 
     def alive(self) -> bool:
