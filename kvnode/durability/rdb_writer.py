@@ -126,11 +126,11 @@ class RdbWriter:
 
     def _write_key(self, records: Records, place: int, stored: object) -> None:
         out = self._out
-        deadline: i64 = records.deadlines[place]
+        deadline = records.deadline(place)
         if deadline != NO_DEADLINE:
             out.append(types.DEADLINE_MS)
             write_i64_le(out, deadline)
-        clock: i64 = records.clocks[place]
+        clock = records.clock(place)
         if clock != NO_CLOCK and self._clocks == LAST_USE:
             out.append(types.IDLE)
             write_length(out, idle_ms(clock, self._snapshot.now_ms) // 1000)

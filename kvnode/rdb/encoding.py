@@ -136,7 +136,7 @@ class Reader:
     def sum_up(self) -> int:
         """Return the CRC-64 of all that was taken."""
         if self._summed < self._at:
-            self.checksum = crc64(self._data[self._summed : self._at], self.checksum)
+            self.checksum = crc64(self._data, self.checksum, self._summed, self._at)
             self._summed = self._at
         return self.checksum
 

@@ -485,7 +485,7 @@ def build(prefix: bytes, elements: list[bytes]) -> bytes:
     writer.write(prefix)
     writer.write(EMPTY[:HEADER_SIZE])
     for element in elements:
-        writer.write(encode(element))
+        write_element(writer, element)
     writer.append(END)
     _patch_header(writer, len(prefix), len(elements))
     return writer.getvalue()
@@ -511,9 +511,7 @@ def validate(data: bytes, base: i64) -> None:
         following: i64 = offset + size + _backlen_size(size)
         if following > end:
             raise ValueError("listpack entry beyond the end")
-        writer = BytesWriter()
-        _write_backlen(writer, size)
-        if data[offset + size : following] != writer.getvalue():
+        if not _has_backlen(data, offset + size, size):
             raise ValueError("listpack entry with a wrong size behind it")
         offset = following
         total += 1
@@ -522,3 +520,12 @@ def validate(data: bytes, base: i64) -> None:
     known |= high << 8
     if known not in (total, COUNT_UNKNOWN):
         raise ValueError("listpack with a wrong element count")
+
+
+def _has_backlen(data: bytes, at: i64, size: i64) -> bool:
+    """Say whether an entry's size stands at its end as `_write_backlen` writes it."""
+    if size <= 127:
+        return data[at] == size
+    writer = BytesWriter()
+    _write_backlen(writer, size)
+    return data[at : at + len(writer)] == writer.getvalue()
