@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from librt.strings import BytesWriter, write_i64_le
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 from kvnode.access import COUNT_MAX, LAST_USE, NO_CLOCK, USE_COUNT, idle_ms
 from kvnode.durability.snapshot import Records, Snapshot
@@ -136,7 +136,7 @@ class RdbWriter:
             write_length(out, idle_ms(clock, self._snapshot.now_ms) // 1000)
         elif clock != NO_CLOCK and self._clocks == USE_COUNT:
             out.append(types.FREQUENCY)
-            out.append(clock & COUNT_MAX)
+            out.append(u8(clock & COUNT_MAX))
         out.append(type_of(stored))
         write_string(out, records.keys[place], self._compresses)
 

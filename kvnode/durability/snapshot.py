@@ -111,6 +111,10 @@ class Part:
             kept[key] = None if stored is None else self._taken(key, copy(stored))
         return True
 
+    def is_in_hand(self, key: bytes) -> bool:
+        """Return whether a key's group is the one that was taken last."""
+        return key_slot(key) >> GROUP_SHIFT == self.next - 1
+
     def _taken(self, key: bytes, stored: object) -> object:
         """Return a value to keep, with what else its key has."""
         deadline = self._deadline(key)
@@ -216,6 +220,8 @@ class Snapshot(BeforeChange):
             return
         records = self.records
         if records is None or isinstance(stored, (bytes, int)) or records.index != part.index:
+            return
+        if not part.is_in_hand(key):
             return
         place = self.place
         while place < len(records.keys):

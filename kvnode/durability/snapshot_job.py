@@ -14,9 +14,9 @@ from kvnode.durability.snapshot import Snapshot
 if TYPE_CHECKING:
     from kvnode.node import Node
 
-# A client waits for a slice at most; between two of them there is a millisecond or two.
+# A client waits for a slice at most; between two of them there are one or two milliseconds.
 _SLICE_SECONDS: Final = 0.0005
-_QUIET_SLICE_SECONDS: Final = 0.002
+_QUIET_SLICE_SECONDS: Final = 0.003
 _QUIET_STEPS: Final = 5  # without a command before slices become long
 _ELEMENTS: Final = 50  # between two looks at the clock
 _WAIT_SECONDS: Final = 0.001

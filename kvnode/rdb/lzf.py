@@ -16,7 +16,7 @@ from typing import Final
 
 from librt.strings import BytesWriter
 from librt.vecs import append, vec
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 _HASH_BITS: Final = 16
 _HASH_MASK: Final = 0xFFFF
@@ -96,11 +96,11 @@ def compress(data: bytes, size_max: int) -> bytes | None:
             _put_literals(out, data, first, i)
             length = _repetition(data, earlier, i) - 2
             if length < 7:
-                out.append((distance >> 8) + (length << 5))
+                out.append(u8((distance >> 8) + (length << 5)))
             else:
-                out.append((distance >> 8) + (7 << 5))
-                out.append(length - 7)
-            out.append(distance & 255)
+                out.append(u8((distance >> 8) + (7 << 5)))
+                out.append(u8(length - 7))
+            out.append(u8(distance & 255))
             size = len(out) + 1
             i += length + 2
             first = i
@@ -144,7 +144,7 @@ def _slot(window: i64) -> i64:
 
 def _put_literals(out: BytesWriter, data: bytes, first: i64, behind: i64) -> None:
     if behind > first:
-        out.append(behind - first - 1)
+        out.append(u8(behind - first - 1))
         if behind - first < _BYTEWISE_MAX:
             while first < behind:
                 out.append(data[first])
