@@ -91,6 +91,8 @@ class Part:
         self.key_count = int(keyspace.count)
         self.deadline_count = int(keyspace.expiry.count())
         self.next: i64 = 0  # the group that the walk comes to next
+        # Whether any key had a deadline or a clock. Where one gets its first, it is kept before.
+        self._has_times = self.deadline_count > 0 or keyspace.access is not None
         self.is_dropped = False  # whether nobody else holds the dicts any more
         self._groups = keyspace.groups
         self._expiry: Expiry = keyspace.expiry
@@ -138,17 +140,28 @@ class Part:
             kept = self._kept.pop(int(group), None)
             if not keys and not kept:
                 continue
-            if kept is None and self._expiry.count() == 0 and self._access is None:
-                return Records(self.index, list(keys), list(keys.values()))
-            records = Records(self.index, [], [])
-            for key, stored in keys.items():
-                if kept is None or key not in kept:
-                    records.add(key, stored, self._deadline(key), self._clock(key))
-            if kept is not None:
-                _add_kept(records, kept)
+            if self._has_times:
+                records = self._with_times(keys, kept)
+            else:
+                merged = keys if kept is None else _merged(keys, kept)
+                records = Records(self.index, list(merged), list(merged.values()))
             if records.keys:
                 return records
         return None
+
+    def _with_times(self, keys: dict[bytes, object], kept: dict[bytes, object] | None) -> Records:
+        """Return the keys of a group, some of which have a deadline or a clock."""
+        records = Records(self.index, [], [])
+        for key, stored in keys.items():
+            if kept is None or key not in kept:
+                records.add(key, stored, self._deadline(key), self._clock(key))
+        if kept is not None:
+            for key, stored in kept.items():
+                if isinstance(stored, _Timed):
+                    records.add(key, stored.stored, stored.deadline, stored.clock)
+                elif stored is not None:
+                    records.add(key, stored, NO_DEADLINE, NO_CLOCK)
+        return records
 
     def let_go(self, dataset: Dataset) -> None:
         """Have dicts that nobody else holds freed in slices."""
@@ -159,12 +172,15 @@ class Part:
                 dataset.freeing.value(self._access)
 
 
-def _add_kept(records: Records, kept: dict[bytes, object]) -> None:
+def _merged(keys: dict[bytes, object], kept: dict[bytes, object]) -> dict[bytes, object]:
+    """Return the keys of a group as they were: a copy costs less than asking for each if kept."""
+    merged = keys.copy()
     for key, stored in kept.items():
-        if isinstance(stored, _Timed):
-            records.add(key, stored.stored, stored.deadline, stored.clock)
-        elif stored is not None:
-            records.add(key, stored, NO_DEADLINE, NO_CLOCK)
+        if stored is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = stored
+    return merged
 
 
 @final
