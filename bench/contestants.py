@@ -32,13 +32,13 @@ class Setup:
         """Is the measured kvnode compiled or interpreted?"""
         return node_origin(self.kvnode_python, self.interpreted)
 
-    def servers(self) -> tuple[Server, Server]:
-        """kvnode and redis-server, not started."""
-        prefix = tuple(pinned("server"))
+    def servers(self, *directives: str, everywhere: bool = False) -> tuple[Server, Server]:
+        """kvnode and redis-server, not started; on one core, unless they may be `everywhere`."""
+        prefix = () if everywhere else tuple(pinned("server"))
         kvnode = kvnode_server(
-            python=self.kvnode_python, interpreted=self.interpreted, prefix=prefix
+            *directives, python=self.kvnode_python, interpreted=self.interpreted, prefix=prefix
         )
-        return kvnode, redis_server(prefix=prefix)
+        return kvnode, redis_server(*directives, prefix=prefix)
 
 
 def pinned(role: str) -> list[str]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
 from tests.wire.client import Wire, encode_request
@@ -55,9 +56,9 @@ class LatencyResult:
 class Prober:
     """Sends one request at a time at a fixed rate and notes how long each answer took."""
 
-    def __init__(self, port: int, request: bytes, per_s: int) -> None:
+    def __init__(self, port: int, requests: Iterator[bytes], per_s: int) -> None:
         self.wire = Wire(port, timeout_s=120.0)
-        self.request = request
+        self.requests = requests
         self.interval_s = 1.0 / per_s
         self.latencies_s: list[float] = []
 
@@ -69,9 +70,10 @@ class Prober:
             now = time.perf_counter()
             if now < due:
                 time.sleep(due - now)
+            request = next(self.requests)
             # The sleep's own delay is not the server's: a punctual probe counts from its sending.
             begun = due if late else time.perf_counter()
-            self.wire.send_raw(self.request)
+            self.wire.send_raw(request)
             self.wire.read()
             end = time.perf_counter()
             self.latencies_s.append(end - begun)
@@ -125,7 +127,7 @@ PING: Final = encode_request([b"PING"])
 def idle(contestant: Contestant, seconds: float, size: int) -> Latencies:
     """No other load: what a round trip costs on this machine."""
     fill_keys(contestant, 0)
-    return Prober(contestant.port, GET_ONE, PROBES_PER_S).run(for_seconds(seconds))
+    return Prober(contestant.port, repeat(GET_ONE), PROBES_PER_S).run(for_seconds(seconds))
 
 
 def under_load(pipeline: int) -> Callable[[Contestant, float, int], Latencies]:
@@ -135,7 +137,7 @@ def under_load(pipeline: int) -> Callable[[Contestant, float, int], Latencies]:
         fill_keys(contestant, 0)
         with background(*benchmark_command(contestant.port, pipeline)) as process:
             time.sleep(0.5)
-            seen = Prober(contestant.port, GET_ONE, PROBES_PER_S).run(for_seconds(seconds))
+            seen = Prober(contestant.port, repeat(GET_ONE), PROBES_PER_S).run(for_seconds(seconds))
             assert process.poll() is None, "the load ended before the probes"
         return seen
 
@@ -147,7 +149,9 @@ def growing(contestant: Contestant, seconds: float, size: int) -> Latencies:
     contestant.load([encode_request([b"SET", b"key:000000000042", b"v"])])
     command = [sys.executable, "-m", "bench.latency", str(contestant.port), str(size)]
     with background(*command) as process:
-        seen = Prober(contestant.port, GET_ONE, PROBES_PER_S).run(lambda: process.poll() is None)
+        seen = Prober(contestant.port, repeat(GET_ONE), PROBES_PER_S).run(
+            lambda: process.poll() is None
+        )
     keys = contestant.call("DBSIZE")
     assert keys == size, f"{keys} keys of {size}"
     return seen
@@ -156,7 +160,7 @@ def growing(contestant: Contestant, seconds: float, size: int) -> Latencies:
 def pause_of(contestant: Contestant, *argv: str) -> Latencies:
     """The longest wait of a PING around one command of another client."""
     other = Wire(contestant.port, timeout_s=120.0)
-    prober = Prober(contestant.port, PING, PAUSE_PROBES_PER_S)
+    prober = Prober(contestant.port, repeat(PING), PAUSE_PROBES_PER_S)
     begin = time.perf_counter()
     sent = False
 

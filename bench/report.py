@@ -13,6 +13,7 @@ from statistics import geometric_mean
 from typing import Final
 
 from .contestants import Setup
+from .durability import LOAD_CONNECTIONS, LOAD_PER_S, DurabilityResults, LoadResult, SnapshotResult
 from .latency import PERCENTILES, LatencyResult
 from .memory import MemoryResult
 from .speed import CLIENTS, KEY_RANGE, VALUE_BYTES, Result
@@ -137,7 +138,76 @@ def latency_table(results: Sequence[LatencyResult]) -> Table:
     return table
 
 
-SECTIONS: Final = ("Speed", "Scripts", "Memory", "Latency", "Eviction", "Soak", "Method")
+def load_table(results: Sequence[LoadResult]) -> Table:
+    """Seconds until a server has loaded its files; below 1 kvnode is faster."""
+    table = Table(
+        "files",
+        "MB",
+        "kvnode s",
+        "redis s",
+        "ratio",
+        "kvnode CPU s",
+        "redis CPU s",
+        "CPU ratio",
+    )
+    for result in results:
+        table.add(
+            result.name,
+            f"{result.size / 1e6:,.1f}",
+            f"{result.elapsed(OURS):.2f}",
+            f"{result.elapsed(THEIRS):.2f}",
+            f"{result.ratio():.2f}",
+            f"{result.cpu(OURS):.2f}",
+            f"{result.cpu(THEIRS):.2f}",
+            f"{result.cpu_ratio():.2f}",
+        )
+    return table
+
+
+def snapshot_table(results: Sequence[SnapshotResult]) -> Table:
+    """What clients waited while a server saved, in milliseconds, and what memory that took."""
+    heads = [f"p{percentile:g}" for percentile in PERCENTILES]
+    table = Table(
+        "case, ms", "server", "probes", *heads, "longest", "extra memory", "seconds", "CPU s"
+    )
+    for result in results:
+        for name, sample in result.seen.items():
+            cells = [f"{value:.3f}" for value in sample.latencies.percentiles_ms]
+            table.add(
+                result.name,
+                name,
+                f"{sample.latencies.probes:,}",
+                *cells,
+                f"{sample.latencies.longest_ms:.2f}",
+                f"{result.extra_percent[name]:.1f} %",
+                f"{sample.elapsed_s:.2f}",
+                f"{sample.cpu_s:.2f}",
+            )
+    return table
+
+
+def durability_tables(results: DurabilityResults) -> list[Table]:
+    """A table for each part that was measured."""
+    tables = []
+    if results.logged:
+        tables.append(speed_table(results.logged))
+    if results.loads:
+        tables.append(load_table(results.loads))
+    if results.snapshots:
+        tables.append(snapshot_table(results.snapshots))
+    return tables
+
+
+SECTIONS: Final = (
+    "Speed",
+    "Scripts",
+    "Memory",
+    "Latency",
+    "Durability",
+    "Eviction",
+    "Soak",
+    "Method",
+)
 
 
 def cpu_model() -> str:
@@ -182,6 +252,13 @@ def method(pairs: int, seconds: float) -> list[str]:
         "Latency: one prober at a fixed rate; a probe that an earlier answer made late counts from "
         "the moment it was due. Of three rounds, the one with the median longest wait; the case "
         "without load shows what the machine itself contributes.",
+        "Durability: requests with a log as in Speed, each kind on servers of its own; files of "
+        "both on the same disk. Loading: from the start of the process to the end of LOADING, "
+        "medians of pairs; redis-server wrote the files. Snapshots: a BGSAVE in a server that may "
+        f"use every core, while {LOAD_CONNECTIONS} connections GET and SET {LOAD_PER_S:,} times a "
+        "second at random and a prober does so too; of three rounds the one with the median "
+        "p99.9. Extra memory is the greatest of the rounds: the resident set and what a forked "
+        "process shares with nobody, over the resident set before.",
     ]
 
 
@@ -193,6 +270,7 @@ def write(
     scripts: Sequence[Result],
     memory: Sequence[MemoryResult],
     latency: Sequence[LatencyResult],
+    durability: DurabilityResults,
 ) -> None:
     """Write the sections that were run into bench/RESULTS.md, and keep its other ones."""
     sections = sections_of(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -205,6 +283,11 @@ def write(
     ):
         if table is not None:
             sections[heading] = [*stamp, "", *table.markdown(), ""]
+    if tables := durability_tables(durability):
+        lines = list(stamp)
+        for table in tables:
+            lines += ["", *table.markdown()]
+        sections["Durability"] = [*lines, ""]
     paragraphs: list[str] = []
     for paragraph in method(pairs, seconds):
         paragraphs += [paragraph, ""]

@@ -1,9 +1,10 @@
 """Measure kvnode beside redis-server: `make bench`.
 
-python -m bench.run                        speed, scripts, memory and latency, above an hour
+python -m bench.run                        all parts, above an hour
 python -m bench.run --quick --only speed   a few minutes' look
 python -m bench.run --tests set,get --pipelines 16
 python -m bench.run --only scripts --tests get,incr_100
+python -m bench.run --only durability --tests set,load_rdb,snapshot
 python -m bench.run --write                also write bench/RESULTS.md
 """
 
@@ -14,13 +15,14 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from . import latency, memory, report, scripts, speed
+from . import durability, latency, memory, report, scripts, speed
 from .contestants import Setup
+from .durability import DurabilityResults, LoadResult, SnapshotResult
 from .latency import LatencyResult
 from .memory import MemoryResult
 from .speed import Result
 
-PARTS: Final = ("speed", "scripts", "memory", "latency")
+PARTS: Final = ("speed", "scripts", "memory", "latency", "durability")
 PAIRS: Final = 5
 SAMPLE_S: Final = 3.0
 QUICK_PAIRS: Final = 3
@@ -52,6 +54,26 @@ def report_latency(result: LatencyResult) -> None:
     say(f"{result.name}: longest, ms: {longest}")
 
 
+def report_durability(result: Result | LoadResult | SnapshotResult) -> None:
+    """One line as a test ends."""
+    if isinstance(result, Result):
+        report_speed(result)
+    elif isinstance(result, LoadResult):
+        say(f"{result.name}: time ratio {result.ratio():.2f}, CPU ratio {result.cpu_ratio():.2f}")
+    else:
+        for name, sample in result.seen.items():
+            p99_9 = sample.latencies.percentiles_ms[-1]
+            extra = result.extra_percent[name]
+            say(f"{result.name}: {name} p99.9 {p99_9:.2f} ms, extra memory {extra:.1f} %")
+
+
+def test_names(part: str | None) -> list[str]:
+    """The tests that --tests can name."""
+    if part == "durability":
+        return list(durability.TESTS)
+    return [test.name for test in (scripts.TESTS if part == "scripts" else speed.TESTS)]
+
+
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -59,7 +81,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="shorter samples, 3 pairs, less data")
     parser.add_argument("--only", choices=PARTS, help="one part")
-    parser.add_argument("--tests", default="", help="speed or scripts tests with commas between")
+    parser.add_argument("--tests", default="", help="tests of the part, with commas between")
     parser.add_argument("--pipelines", default="1,16", help="pipeline depths (default 1,16)")
     parser.add_argument("--pairs", type=int, help=f"pairs of samples (default {PAIRS})")
     parser.add_argument("--seconds", type=float, help=f"of a sample (default {SAMPLE_S:g})")
@@ -68,8 +90,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md")
     options = parser.parse_args(arguments)
     options.tests = [name for name in options.tests.split(",") if name]
-    tests = scripts.TESTS if options.only == "scripts" else speed.TESTS
-    names = [test.name for test in tests]
+    names = test_names(options.only)
     if unknown := set(options.tests) - set(names):
         parser.error(f"--tests: {sorted(unknown)} is not one of {names}")
     try:
@@ -91,12 +112,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     calls: list[Result] = []
     memories: list[MemoryResult] = []
     latencies: list[LatencyResult] = []
-    timed = (setup, options.tests, options.pipelines, options.pairs, options.seconds, report_speed)
+    durabilities = DurabilityResults()
+    timed = (setup, options.tests, options.pipelines, options.pairs, options.seconds)
     if "speed" in parts:
-        speeds = speed.run(speed.TESTS, *timed)
+        speeds = speed.run(speed.TESTS, *timed, report_speed)
         print("\n".join(["", *report.speed_table(speeds).lines()]), flush=True)
     if "scripts" in parts:
-        calls = speed.run(scripts.TESTS, *timed)
+        calls = speed.run(scripts.TESTS, *timed, report_speed)
         print("\n".join(["", *report.speed_table(calls).lines()]), flush=True)
     if "memory" in parts:
         memories = memory.run(setup, options.quick, report_memory)
@@ -104,8 +126,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "latency" in parts:
         latencies = latency.run(setup, options.quick, report_latency)
         print("\n".join(["", *report.latency_table(latencies).lines()]), flush=True)
+    if "durability" in parts:
+        durabilities = durability.run(*timed, options.quick, report_durability)
+        for table in report.durability_tables(durabilities):
+            print("\n".join(["", *table.lines()]), flush=True)
     if options.write:
-        report.write(setup, options.pairs, options.seconds, speeds, calls, memories, latencies)
+        measured = (speeds, calls, memories, latencies, durabilities)
+        report.write(setup, options.pairs, options.seconds, *measured)
         say(f"written: {report.RESULTS}")
     return 0
 

@@ -39,6 +39,7 @@ class Expiry(IndexTable):
         self.deadlines = vec[i64]()
         self._buckets: SortedDict[int, list[bytes]] = SortedDict()  # by second
         self._old_buckets: SortedDict[int, list[bytes]] = SortedDict()  # being replaced
+        self._loaded: dict[int, list[bytes]] = {}  # by second, from `load` until `settle`
         self._soon: list[tuple[int, bytes]] = []  # a heap of what the due buckets held
         self._entries: i64 = 0  # in _buckets, stale ones included
         self._walk: i64 = 0  # rows below this one are still to be put into _buckets
@@ -61,6 +62,31 @@ class Expiry(IndexTable):
             if deadline_ms < old:
                 self._into_bucket(key, deadline_ms)
         self._trim()
+
+    def load(self, key: bytes, deadline_ms: i64) -> None:
+        """Give a key a deadline that has none; the cycle meets it from the next `settle` on.
+
+        One by one the seconds of a loaded file cost more to order than all its other work.
+        """
+        self.add(key)
+        self.deadlines = append(self.deadlines, deadline_ms)
+        second = int(deadline_ms // 1000)
+        keys = self._loaded.get(second)
+        if keys is None:
+            self._loaded[second] = [key]
+        else:
+            keys.append(key)
+
+    def settle(self) -> None:
+        """Put into the buckets what was loaded. O(loaded), and the order of its seconds."""
+        loaded = self._loaded
+        self._loaded = {}
+        for second, keys in loaded.items():
+            self._entries += len(keys)
+            present = self._buckets.get(second)
+            if present is not None:
+                keys.extend(present)
+        self._buckets.update(loaded)
 
     def drop(self, key: bytes) -> bool:
         """Make `key` persistent; return whether it had a deadline."""
@@ -212,7 +238,7 @@ class Expiry(IndexTable):
         first: dict[bytes, int] = {}
         for deadline, key in self._soon:
             first[key] = min(first.get(key, deadline), deadline)
-        for buckets in (self._buckets, self._old_buckets):
+        for buckets in (self._buckets, self._old_buckets, self._loaded):
             for second, keys in buckets.items():
                 for key in keys:
                     first[key] = min(first.get(key, second * 1000), second * 1000)

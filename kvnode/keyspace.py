@@ -159,6 +159,46 @@ class Keyspace:
         self.memory += size
         self.dataset.memory += size
 
+    def load(self, key: bytes, stored: object, deadline_ms: i64) -> bool:
+        """Put a key that a file holds, with its deadline or NEVER; return False if it is there.
+
+        As `put` and `expire_at` of a key that is not there; `settle` ends the loading.
+        """
+        self._opened = None
+        group = key_slot(key) >> GROUP_SHIFT
+        keys = self.groups[group]
+        if keys is _NO_KEYS:
+            keys = {}
+            self.groups[group] = keys
+        before: i64 = len(keys)
+        keys.setdefault(key, stored)
+        if len(keys) == before:
+            return False
+        self.count += 1
+        dataset = self.dataset
+        if dataset.snapshot is not None:
+            dataset.snapshot.before_add(self, key)
+        if dataset.tells_new:
+            dataset.tell_sight(self.index, key, b"new")
+        if self.access is not None:
+            self._enter(key)
+        size = key_size(key) + value_size(stored)
+        if not isinstance(stored, (bytes, int)):
+            assert isinstance(stored, Container)
+            stored.accounted = stored.memory
+        if deadline_ms != NEVER:
+            self.expiry.load(key, deadline_ms)
+            self.expiring = True
+            self.ageing = True
+            size += DEADLINE_BYTES
+        self.memory += size
+        dataset.memory += size
+        return True
+
+    def settle(self) -> None:
+        """Have the deadlines met of the keys that were loaded."""
+        self.expiry.settle()
+
     def store(self, key: bytes, stored: object) -> None:
         """Put a value back that `for_write` gave out, changed or new; the deadline stays."""
         if key is self._opened:

@@ -176,6 +176,34 @@ def build(members: list[bytes], scores: vec[float]) -> bytes:
     return listpack.build(PREFIX, elements)
 
 
+def is_ordered(data: bytes) -> bool:
+    """Say whether pairs that came from elsewhere are in order, and the scores as written here."""
+    offset = listpack.first(data, BASE)
+    before = -math.inf
+    earlier: i64 = -1
+    while not listpack.is_end(data, offset):
+        score_offset = listpack.next_entry(data, offset)
+        following = listpack.next_entry(data, score_offset)
+        if listpack.is_integer(data, score_offset):
+            number = listpack.get_integer(data, score_offset)
+            score = float(number)
+            if not (_is_integer_score(score) and i64(score) == number):
+                return False
+        else:
+            score = _read_score_or_nan(data, score_offset)
+            if score != score or _score_entry(score) != data[score_offset:following]:
+                return False
+        if score < before:
+            return False
+        if score == before and earlier >= 0:
+            if listpack.get(data, earlier) >= listpack.get(data, offset):
+                return False
+        before = score
+        earlier = offset
+        offset = following
+    return True
+
+
 def check(data: bytes) -> None:
     """Assert every invariant. O(n)."""
     assert is_packed(data)
@@ -236,6 +264,14 @@ def _read_score(data: bytes, offset: i64) -> float:
         if exact == exact:
             return exact
     return listpack.get_score(data, offset)
+
+
+def _read_score_or_nan(data: bytes, offset: i64) -> float:
+    """The score in an entry that may hold any text."""
+    try:
+        return _read_score(data, offset)
+    except ValueError:
+        return math.nan
 
 
 def _decimal(data: bytes, at: i64, size: i64) -> float:

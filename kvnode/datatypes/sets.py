@@ -21,7 +21,6 @@ _TAG_SET: Final = b"\xfb"
 _EMPTY: Final = _TAG_INTSET + intset.EMPTY
 # Beyond this a packed set's sizes come near 32 bits, whatever the thresholds say.
 _PACKED_BYTES_MAX: Final = 1 << 30
-_INTSET_ENTRIES_MAX: Final = 1 << 27
 
 
 @final
@@ -142,7 +141,7 @@ class Set:
     def _intset_entries_max(self) -> i64:
         """Return how many integers an intset may hold."""
         limit: i64 = self._encodings.set_max_intset_entries
-        return limit if limit < _INTSET_ENTRIES_MAX else _INTSET_ENTRIES_MAX
+        return limit if limit < intset.COUNT_MAX else intset.COUNT_MAX
 
     def _to_strings(self) -> None:
         """Turn an intset into what Redis calls a hashtable: packed strings or a table. O(n)."""

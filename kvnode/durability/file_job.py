@@ -14,6 +14,7 @@ from typing import Final, final
 from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.sink import Sink
 
+_WRITE_BYTES: Final = 1 << 18  # what is less is gathered: each write takes the interpreter twice
 _SYNC_EVERY: Final = 4 << 20  # so that the last sync has not all to do: rdb-save-incremental-fsync
 
 
@@ -31,6 +32,8 @@ class FileJob(Sink):
         self._unsynced = 0
         self._file: File | None = None
         self._is_given_up = False
+        self._gathered: list[bytes] = []
+        self._gathered_size = 0
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._worker: threading.Thread | None = None
         if disk.is_threaded:
@@ -43,13 +46,24 @@ class FileJob(Sink):
 
     def put(self, data: bytes) -> None:
         self._accepted += len(data)
-        if self._worker is not None:
-            self._queue.put(data)
-        else:
+        if self._worker is None:
             self._do(data)
+            return
+        self._gathered.append(data)
+        self._gathered_size += len(data)
+        if self._gathered_size >= _WRITE_BYTES:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Have the thread write what was gathered."""
+        self._queue.put(b"".join(self._gathered))
+        self._gathered = []
+        self._gathered_size = 0
 
     def finish(self) -> None:
         """Say that no more comes: the file is synced and takes its name."""
+        if self._gathered:
+            self._hand_over()
         if self._worker is not None:
             self._queue.put(None)
         else:

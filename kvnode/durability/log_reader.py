@@ -25,6 +25,9 @@ _COMMENT_MAX: Final = 1 << 16
 _WORDS_MAX: Final = 1 << 20
 _WORD_MAX: Final = 1 << 32
 TIME_MARK: Final = b"#TS:"
+_SHORT_LINE: Final = 16  # bytes that a line of a small number does not reach
+_SMALL: Final = 100_000_000
+_RETURN: Final = 13 - 48  # a carriage return, read as a digit
 _COMMENT: Final = 0x23  # "#"
 _ARRAY: Final = 0x2A  # "*"
 _BULK: Final = 0x24  # "$"
@@ -98,6 +101,21 @@ class LogReader:
 
     def _number(self, lead: i64, most: i64) -> i64:
         """Return the number in a line that begins with `lead`."""
+        # Nearly all are small and whole in the window; any other line is read with care.
+        data = self._data
+        at = self._at
+        if len(data) - at > _SHORT_LINE and data[at] == lead:
+            small: i64 = data[at + 1] - 48
+            at += 2
+            if 1 <= small <= 9:
+                digit: i64 = data[at] - 48
+                while 0 <= digit <= 9 and small < _SMALL:
+                    small = small * 10 + digit
+                    at += 1
+                    digit = data[at] - 48
+                if digit == _RETURN and data[at + 1] == 10 and small <= most:
+                    self._at = at + 2
+                    return small
         line = self._line(_HEADER_MAX)
         number = parse_int(line[1:])
         if line[0] != lead or number is None or not 0 <= number <= most:
@@ -161,7 +179,7 @@ class Replay:
 
     def run(self, argv: list[bytes]) -> None:
         """Run one request. FileError: this node has no such command."""
-        name = argv[0].upper()
+        name = argv[0].upper() if len(argv) == 1 else b""
         if name == b"MULTI":
             self.is_open = True
         elif name == b"EXEC":

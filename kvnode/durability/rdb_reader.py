@@ -161,12 +161,11 @@ class RdbReader:
         ):
             self.expired += 1
         else:
-            if keyspace.count and not self.merges and keyspace.contains(key):
+            if self.merges:
+                keyspace.take(key)
+            if not keyspace.load(key, stored, deadline):
                 raise DamagedError("a key stands twice")
-            keyspace.put(key, stored)
             self.keys += 1
-            if deadline != NO_DEADLINE:
-                keyspace.expire_at(key, deadline)
             if self._idle_seconds >= 0 or self._frequency >= 0:
                 self._note_use(key)
         self._idle_seconds = _NOT_GIVEN
@@ -191,6 +190,8 @@ class RdbReader:
                 raise DamagedError(
                     f"wrong checksum: the data gives {found:016x}, the file says {expected:016x}"
                 )
+        for database in self._dataset.databases:
+            database.settle()
         self.is_done = True
 
 

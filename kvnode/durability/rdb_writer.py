@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from librt.strings import BytesWriter, write_i64_le
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 from kvnode.access import COUNT_MAX, LAST_USE, NO_CLOCK, USE_COUNT, idle_ms
 from kvnode.durability.snapshot import Records, Snapshot
@@ -126,17 +126,17 @@ class RdbWriter:
 
     def _write_key(self, records: Records, place: int, stored: object) -> None:
         out = self._out
-        deadline: i64 = records.deadlines[place]
+        deadline = records.deadline(place)
         if deadline != NO_DEADLINE:
             out.append(types.DEADLINE_MS)
             write_i64_le(out, deadline)
-        clock: i64 = records.clocks[place]
+        clock = records.clock(place)
         if clock != NO_CLOCK and self._clocks == LAST_USE:
             out.append(types.IDLE)
             write_length(out, idle_ms(clock, self._snapshot.now_ms) // 1000)
         elif clock != NO_CLOCK and self._clocks == USE_COUNT:
             out.append(types.FREQUENCY)
-            out.append(clock & COUNT_MAX)
+            out.append(u8(clock & COUNT_MAX))
         out.append(type_of(stored))
         write_string(out, records.keys[place], self._compresses)
 

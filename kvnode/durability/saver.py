@@ -17,7 +17,7 @@ from kvprotocol.errors import ReplyError
 if TYPE_CHECKING:
     from kvnode.node import Node
 
-TICK_SECONDS: Final = 0.001  # between two slices
+TICK_SECONDS: Final = 0.002  # between two slices
 _RETRY_SECONDS: Final = 5.0  # after a save that failed
 _NEVER: Final = -1
 

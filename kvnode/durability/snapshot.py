@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from mypy_extensions import i64
+from librt.vecs import append, vec
+from mypy_extensions import i64, mypyc_attr
 
 from kvnode.access import NO_CLOCK, Access
 from kvnode.dataset import BeforeChange
@@ -34,26 +35,46 @@ if TYPE_CHECKING:
 
 @final
 class Records:
-    """The keys of one group at the moment of the snapshot, side by side with what they had."""
+    """The keys of one group at the moment of the snapshot, side by side with what they had.
 
-    def __init__(self, index: int) -> None:
+    `deadlines` and `clocks` end before the first key from which on none has one.
+    """
+
+    def __init__(self, index: int, keys: list[bytes], values: list[object]) -> None:
         self.index = index  # of the database
-        self.keys: list[bytes] = []
-        self.values: list[object] = []
-        self.deadlines: list[int] = []  # NO_DEADLINE without one
-        self.clocks: list[int] = []  # NO_CLOCK without one
+        self.keys = keys
+        self.values = values
+        self.deadlines = vec[i64]()
+        self.clocks = vec[i64]()
 
     def add(self, key: bytes, stored: object, deadline: i64, clock: i64) -> None:
         """Append a key."""
         self.keys.append(key)
         self.values.append(stored)
-        self.deadlines.append(int(deadline))
-        self.clocks.append(int(clock))
+        if deadline != NO_DEADLINE or clock != NO_CLOCK:
+            self._add_times(deadline, clock)
+
+    def deadline(self, place: i64) -> i64:
+        """Return the deadline of the key at a place, NO_DEADLINE without one."""
+        return self.deadlines[place] if place < len(self.deadlines) else NO_DEADLINE
+
+    def clock(self, place: i64) -> i64:
+        """Return the access clock of the key at a place, NO_CLOCK without one."""
+        return self.clocks[place] if place < len(self.clocks) else NO_CLOCK
+
+    def _add_times(self, deadline: i64, clock: i64) -> None:
+        """Set what belongs to the last key."""
+        while len(self.deadlines) < len(self.keys) - 1:
+            self.deadlines = append(self.deadlines, NO_DEADLINE)
+            self.clocks = append(self.clocks, NO_CLOCK)
+        self.deadlines = append(self.deadlines, deadline)
+        self.clocks = append(self.clocks, clock)
 
 
 @final
-class _Kept:
-    """What a key had when it was about to change."""
+@mypyc_attr(acyclic=True)
+class _Timed:
+    """What a key had that was about to change, where that was more than a value."""
 
     def __init__(self, stored: object, deadline: i64, clock: i64) -> None:
         self.stored = stored
@@ -70,11 +91,14 @@ class Part:
         self.key_count = int(keyspace.count)
         self.deadline_count = int(keyspace.expiry.count())
         self.next: i64 = 0  # the group that the walk comes to next
+        # Whether any key had a deadline or a clock. Where one gets its first, it is kept before.
+        self._has_times = self.deadline_count > 0 or keyspace.access is not None
         self.is_dropped = False  # whether nobody else holds the dicts any more
         self._groups = keyspace.groups
         self._expiry: Expiry = keyspace.expiry
         self._access: Access | None = keyspace.access
-        self._kept: dict[int, dict[bytes, _Kept | None]] = {}
+        # By group and key: a value, a _Timed, or None of a key that was not there.
+        self._kept: dict[int, dict[bytes, object]] = {}
 
     def keep(self, key: bytes, stored: object | None) -> bool:
         """Keep what a key has, None for nothing, unless it was; False where it is too late."""
@@ -89,14 +113,23 @@ class Part:
             kept[key] = None if stored is None else self._taken(key, copy(stored))
         return True
 
-    def _taken(self, key: bytes, stored: object) -> _Kept:
-        deadline: i64 = NO_DEADLINE
-        if self._expiry.count() > 0:
-            deadline = self._expiry.deadline(key)
-        clock: i64 = NO_CLOCK
-        if self._access is not None:
-            clock = self._access.clock(key)
-        return _Kept(stored, deadline, clock)
+    def is_in_hand(self, key: bytes) -> bool:
+        """Return whether a key's group is the one that was taken last."""
+        return key_slot(key) >> GROUP_SHIFT == self.next - 1
+
+    def _taken(self, key: bytes, stored: object) -> object:
+        """Return a value to keep, with what else its key has."""
+        deadline = self._deadline(key)
+        clock = self._clock(key)
+        if deadline == NO_DEADLINE and clock == NO_CLOCK:
+            return stored
+        return _Timed(stored, deadline, clock)
+
+    def _deadline(self, key: bytes) -> i64:
+        return self._expiry.deadline(key) if self._expiry.count() > 0 else NO_DEADLINE
+
+    def _clock(self, key: bytes) -> i64:
+        return self._access.clock(key) if self._access is not None else NO_CLOCK
 
     def take(self) -> Records | None:
         """Return the next group that had keys; None behind the last one."""
@@ -107,19 +140,28 @@ class Part:
             kept = self._kept.pop(int(group), None)
             if not keys and not kept:
                 continue
-            records = Records(self.index)
-            for key, stored in keys.items():
-                if kept is None or key not in kept:
-                    row = self._taken(key, stored)
-                    records.add(key, stored, row.deadline, row.clock)
-            if kept is not None:
-                for key, row_or_none in kept.items():
-                    if row_or_none is not None:
-                        row = row_or_none
-                        records.add(key, row.stored, row.deadline, row.clock)
+            if self._has_times:
+                records = self._with_times(keys, kept)
+            else:
+                merged = keys if kept is None else _merged(keys, kept)
+                records = Records(self.index, list(merged), list(merged.values()))
             if records.keys:
                 return records
         return None
+
+    def _with_times(self, keys: dict[bytes, object], kept: dict[bytes, object] | None) -> Records:
+        """Return the keys of a group, some of which have a deadline or a clock."""
+        records = Records(self.index, [], [])
+        for key, stored in keys.items():
+            if kept is None or key not in kept:
+                records.add(key, stored, self._deadline(key), self._clock(key))
+        if kept is not None:
+            for key, stored in kept.items():
+                if isinstance(stored, _Timed):
+                    records.add(key, stored.stored, stored.deadline, stored.clock)
+                elif stored is not None:
+                    records.add(key, stored, NO_DEADLINE, NO_CLOCK)
+        return records
 
     def let_go(self, dataset: Dataset) -> None:
         """Have dicts that nobody else holds freed in slices."""
@@ -128,6 +170,17 @@ class Part:
             dataset.freeing.value(self._expiry)
             if self._access is not None:
                 dataset.freeing.value(self._access)
+
+
+def _merged(keys: dict[bytes, object], kept: dict[bytes, object]) -> dict[bytes, object]:
+    """Return the keys of a group as they were: a copy costs less than asking for each if kept."""
+    merged = keys.copy()
+    for key, stored in kept.items():
+        if stored is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = stored
+    return merged
 
 
 @final
@@ -185,6 +238,8 @@ class Snapshot(BeforeChange):
             return
         records = self.records
         if records is None or isinstance(stored, (bytes, int)) or records.index != part.index:
+            return
+        if not part.is_in_hand(key):
             return
         place = self.place
         while place < len(records.keys):

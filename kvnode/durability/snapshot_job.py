@@ -14,8 +14,11 @@ from kvnode.durability.snapshot import Snapshot
 if TYPE_CHECKING:
     from kvnode.node import Node
 
-_SLICE_SECONDS: Final = 0.002
-_ELEMENTS: Final = 200  # between two looks at the clock
+# A client waits for a slice at most; between two of them there are one or two milliseconds.
+_SLICE_SECONDS: Final = 0.0005
+_QUIET_SLICE_SECONDS: Final = 0.003
+_QUIET_STEPS: Final = 5  # without a command before slices become long
+_ELEMENTS: Final = 50  # between two looks at the clock
 _WAIT_SECONDS: Final = 0.001
 _REDIS_VERSION: Final = b"7.0.15"
 
@@ -41,6 +44,8 @@ class SnapshotJob:
         self.keys_total = self._snapshot.key_count
         self.dirty = self._snapshot.dirty  # what was not saved when the snapshot was made
         self._is_made = False  # all bytes were given to the thread
+        self._commands: i64 = node.stats.commands  # run before the last step
+        self._quiet_steps = 0
         self._sink = sink
         self._writer = self._new_writer(is_log_base, has_functions)
 
@@ -71,7 +76,15 @@ class SnapshotJob:
             node.config.flag("rdbchecksum"),
         )
 
-    def step(self, seconds: float = _SLICE_SECONDS) -> None:
+    def step(self) -> None:
+        """Go on for a slice, which is short while clients ask for anything."""
+        commands = self._node.stats.commands
+        self._quiet_steps = self._quiet_steps + 1 if commands == self._commands else 0
+        self._commands = commands
+        is_quiet = self._quiet_steps >= _QUIET_STEPS
+        self._go_on(_QUIET_SLICE_SECONDS if is_quiet else _SLICE_SECONDS)
+
+    def _go_on(self, seconds: float) -> None:
         """Go on for some time, or until the sink has enough to do."""
         if self.is_over:
             return
@@ -99,7 +112,7 @@ class SnapshotJob:
     def run(self) -> None:
         """Go on until it is over, with the node doing nothing else."""
         while not self.is_over:
-            self.step(1.0)
+            self._go_on(1.0)
             if not self.is_over:
                 time.sleep(_WAIT_SECONDS)
 

@@ -20,7 +20,7 @@ from librt.strings import (
     write_i32_be,
     write_i64_be,
 )
-from mypy_extensions import i32, i64, mypyc_attr
+from mypy_extensions import i32, i64, mypyc_attr, u8
 
 from kvnode.rdb.crc64 import crc64
 from kvnode.rdb.lzf import DamagedError, compress, decompress
@@ -49,10 +49,10 @@ _WINDOW_BYTES: Final = 1 << 18
 def write_length(out: BytesWriter, length: i64) -> None:
     """Append a length in its shortest form; a negative one is read as unsigned."""
     if 0 <= length < 1 << 6:
-        out.append(length)
+        out.append(u8(length))
     elif 0 <= length < 1 << 14:
-        out.append(_FORM_14 | (length >> 8))
-        out.append(length & 255)
+        out.append(u8(_FORM_14 | (length >> 8)))
+        out.append(u8(length & 255))
     elif 0 <= length < 1 << 32:
         out.append(_FORM_32)
         write_i32_be(out, i32(length if length < 1 << 31 else length - (1 << 32)))
@@ -84,17 +84,17 @@ def write_small_integer(out: BytesWriter, value: i64) -> bool:
     """Append a string that is an integer in its short form; return False if it has none."""
     if -(1 << 7) <= value < 1 << 7:
         out.append(_INTEGER_8)
-        out.append(value & 255)
+        out.append(u8(value & 255))
     elif -(1 << 15) <= value < 1 << 15:
         out.append(_INTEGER_16)
-        out.append(value & 255)
-        out.append((value >> 8) & 255)
+        out.append(u8(value & 255))
+        out.append(u8((value >> 8) & 255))
     elif -(1 << 31) <= value < 1 << 31:
         out.append(_INTEGER_32)
-        out.append(value & 255)
-        out.append((value >> 8) & 255)
-        out.append((value >> 16) & 255)
-        out.append((value >> 24) & 255)
+        out.append(u8(value & 255))
+        out.append(u8((value >> 8) & 255))
+        out.append(u8((value >> 16) & 255))
+        out.append(u8((value >> 24) & 255))
     else:
         return False
     return True
@@ -137,7 +137,7 @@ class Reader:
     def sum_up(self) -> int:
         """Return the CRC-64 of all that was taken."""
         if self._summed < self._at:
-            self.checksum = crc64(self._data[self._summed : self._at], self.checksum)
+            self.checksum = crc64(self._data, self.checksum, self._summed, self._at)
             self._summed = self._at
         return self.checksum
 

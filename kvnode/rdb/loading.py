@@ -1,8 +1,8 @@
 """Values as Redis serialised them, from version 2.4 on to 7.2, turned into stored forms.
 
 What is read may come from anywhere, so all of it is checked. A collection is built anew from its
-elements: so its form follows this node's thresholds, and no damaged bytes are ever adopted. The
-nodes of streams are the exception; they are checked as a whole.
+elements, so that its form follows this node's thresholds, unless its bytes are what that would come
+to (`adopting.py`). The nodes of streams are checked as a whole.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from kvnode.datatypes.lists import List
 from kvnode.datatypes.sets import Set
 from kvnode.datatypes.sorted_sets import SortedSet
 from kvnode.rdb import types
+from kvnode.rdb.adopting import adopted_hash, adopted_intset, adopted_sorted_set
 from kvnode.rdb.encoding import Reader
 from kvnode.rdb.lzf import DamagedError
 from kvnode.rdb.old_layouts import ziplist_entries, zipmap_entries
@@ -53,10 +54,24 @@ def _read_value(reader: Reader, kind: int, encodings: Encodings) -> object | Non
         text = reader.string_or_integer()
         return strings.stored_form(text) if isinstance(text, bytes) else text
     if kind in (types.HASH, types.HASH_LISTPACK, types.HASH_ZIPLIST, types.HASH_ZIPMAP):
-        flat = _fields(reader, kind)
+        if kind == types.HASH_LISTPACK:
+            data = reader.string()
+            adopted = adopted_hash(data, encodings)
+            if adopted is not None:
+                return adopted
+            flat = listpack.entries(data, 0)
+        else:
+            flat = _fields(reader, kind)
         return Hash.build(flat, encodings).body if flat else None
     if kind in (types.SET, types.SET_INTSET, types.SET_LISTPACK):
-        members = _members(reader, kind)
+        if kind == types.SET_INTSET:
+            data = reader.string()
+            adopted = adopted_intset(data, encodings)
+            if adopted is not None:
+                return adopted
+            members = intset.members(data, 0)
+        else:
+            members = _members(reader, kind)
         return Set.build(members, encodings).body if members else None
     if kind in (types.LIST, types.LIST_ZIPLIST, types.LIST_OF_ZIPLISTS, types.LIST_OF_LISTPACKS):
         elements = _elements(reader, kind)
@@ -86,8 +101,6 @@ def _listpack_entries(data: bytes) -> list[bytes]:
 def _fields(reader: Reader, kind: int) -> list[bytes]:
     if kind == types.HASH:
         return _strings(reader, reader.length() * 2)
-    if kind == types.HASH_LISTPACK:
-        return _listpack_entries(reader.string())
     if kind == types.HASH_ZIPLIST:
         return ziplist_entries(reader.string())
     return zipmap_entries(reader.string())
@@ -96,11 +109,7 @@ def _fields(reader: Reader, kind: int) -> list[bytes]:
 def _members(reader: Reader, kind: int) -> list[bytes]:
     if kind == types.SET:
         return _strings(reader, reader.length())
-    data = reader.string()
-    if kind == types.SET_LISTPACK:
-        return _listpack_entries(data)
-    intset.validate(data, 0)
-    return intset.members(data, 0)
+    return _listpack_entries(reader.string())
 
 
 def _elements(reader: Reader, kind: int) -> list[bytes]:
@@ -133,8 +142,13 @@ def _read_sorted_set(reader: Reader, kind: int, encodings: Encodings) -> object 
     scores = vec[float]()
     if kind in (types.SORTED_SET_LISTPACK, types.SORTED_SET_ZIPLIST):
         data = reader.string()
-        is_new = kind == types.SORTED_SET_LISTPACK
-        flat = _listpack_entries(data) if is_new else ziplist_entries(data)
+        if kind == types.SORTED_SET_LISTPACK:
+            adopted = adopted_sorted_set(data, encodings)
+            if adopted is not None:
+                return adopted
+            flat = listpack.entries(data, 0)
+        else:
+            flat = ziplist_entries(data)
         if len(flat) % 2:
             raise DamagedError("a member without a score")
         members = flat[::2]

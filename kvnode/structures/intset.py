@@ -20,6 +20,7 @@ from mypy_extensions import i16, i32, i64
 
 HEADER_SIZE: Final = 8
 EMPTY: Final = b"\x02\x00\x00\x00\x00\x00\x00\x00"
+COUNT_MAX: Final = 1 << 27  # beyond it sizes come near 32 bits, whatever the thresholds say
 
 
 def count(data: bytes, base: i64) -> i64:

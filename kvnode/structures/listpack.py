@@ -92,8 +92,8 @@ def encode(element: bytes) -> bytes:
     writer = BytesWriter()
     head: i64 = 2
     if size < 4096:
-        writer.append(_STRING_12 | (size >> 8))
-        writer.append(size & 0xFF)
+        writer.append(u8(_STRING_12 | (size >> 8)))
+        writer.append(u8(size & 0xFF))
     else:
         writer.append(_STRING_32)
         write_i32_le(writer, i32(size))
@@ -121,7 +121,7 @@ def encode_integer(value: i64) -> bytes:
         top = _BYTES[(value >> 24) & 0xFF]
         return b"%b%b%b%b%b%b" % (_BYTES[lead], low, middle, high, top, _BYTES[5])
     writer = BytesWriter()
-    writer.append(lead)
+    writer.append(u8(lead))
     write_i64_le(writer, value)
     writer.append(9)
     return writer.getvalue()
@@ -138,19 +138,19 @@ def write_element(writer: BytesWriter, element: bytes) -> None:
         if is_integer:
             write_integer(writer, value)
             return
-    writer.append(0x80 | size)
+    writer.append(u8(0x80 | size))
     writer.write(element)
-    writer.append(size + 1)
+    writer.append(u8(size + 1))
 
 
 def write_integer(writer: BytesWriter, value: i64) -> None:
     """Append the whole entry of an integer; what `encode_integer` returns."""
     if 0 <= value < 128:
-        writer.append(value)
+        writer.append(u8(value))
         writer.append(1)
     elif -4096 <= value < 4096:
-        writer.append(0xC0 | ((value >> 8) & 0x1F))
-        writer.append(value & 0xFF)
+        writer.append(u8(0xC0 | ((value >> 8) & 0x1F)))
+        writer.append(u8(value & 0xFF))
         writer.append(2)
     else:
         writer.write(encode_integer(value))
@@ -197,11 +197,11 @@ def _write_backlen(writer: BytesWriter, size: i64) -> None:
     """Write an entry's size in 7-bit groups, the highest first; all but that one are marked."""
     group: i64 = _backlen_size(size) - 1
     shift: i64 = group * 7
-    writer.append((size >> shift) & 0x7F)
+    writer.append(u8((size >> shift) & 0x7F))
     while group > 0:
         group -= 1
         shift = group * 7
-        writer.append(((size >> shift) & 0x7F) | 0x80)
+        writer.append(u8(((size >> shift) & 0x7F) | 0x80))
 
 
 # --- walking --------------------------------------------------------------------------------------
@@ -485,7 +485,7 @@ def build(prefix: bytes, elements: list[bytes]) -> bytes:
     writer.write(prefix)
     writer.write(EMPTY[:HEADER_SIZE])
     for element in elements:
-        writer.write(encode(element))
+        write_element(writer, element)
     writer.append(END)
     _patch_header(writer, len(prefix), len(elements))
     return writer.getvalue()
@@ -511,9 +511,7 @@ def validate(data: bytes, base: i64) -> None:
         following: i64 = offset + size + _backlen_size(size)
         if following > end:
             raise ValueError("listpack entry beyond the end")
-        writer = BytesWriter()
-        _write_backlen(writer, size)
-        if data[offset + size : following] != writer.getvalue():
+        if not _has_backlen(data, offset + size, size):
             raise ValueError("listpack entry with a wrong size behind it")
         offset = following
         total += 1
@@ -522,3 +520,12 @@ def validate(data: bytes, base: i64) -> None:
     known |= high << 8
     if known not in (total, COUNT_UNKNOWN):
         raise ValueError("listpack with a wrong element count")
+
+
+def _has_backlen(data: bytes, at: i64, size: i64) -> bool:
+    """Say whether an entry's size stands at its end as `_write_backlen` writes it."""
+    if size <= 127:
+        return data[at] == size
+    writer = BytesWriter()
+    _write_backlen(writer, size)
+    return data[at : at + len(writer)] == writer.getvalue()

@@ -66,7 +66,7 @@ def taken(engine: Engine, snapshot: Snapshot, between: int, source: random.Rando
                     engine.node.tick(engine.clock.now())
             content = engine.content(records.values[place])
             assert (records.index, key) not in found, "a key came twice"
-            found[(records.index, key)] = (*content, records.deadlines[place])
+            found[(records.index, key)] = (*content, records.deadline(place))
     snapshot.end()
     return found
 

@@ -98,7 +98,7 @@ class Server:
             try:
                 wire = Wire(self.port, timeout_s=2.0)
             except OSError:
-                time.sleep(0.02)
+                time.sleep(0.005)
                 continue
             try:
                 # A stranger on this port would answer as well: our own child must be alive.
@@ -108,7 +108,7 @@ class Server:
                 pass
             finally:
                 wire.close()
-            time.sleep(0.02)
+            time.sleep(0.005)  # it is loading, or not ours
         return False
 
     def alive(self) -> bool:
