@@ -142,6 +142,69 @@ def test_increments_of_rewrites_that_failed_do_not_pile_up(disk: MemoryDisk) -> 
     assert content(disk) == engine.dump()
 
 
+def test_a_first_base_that_fails_leaves_nothing_until_the_next_try(disk: MemoryDisk) -> None:
+    engine = without_log(disk)
+    disk.fails_at["replace"] = (1, errno.EIO)
+    turn_on(engine)
+    let_pass(engine)
+    assert disk.content == {}
+    engine.send([b"SET", b"a", b"1"])
+    write_out(engine)
+    assert disk.content == {}
+    with pytest.raises(FileError, match="its first base is not made yet"):
+        engine.node.append_log.current_files()
+    engine.clock.seconds += 61.0
+    let_pass(engine)
+    assert content(disk) == engine.dump()
+
+
+def test_a_rewrite_that_fails_while_the_log_is_off_leaves_the_files_as_they_are(
+    disk: MemoryDisk,
+) -> None:
+    started(disk)
+    before = {name: bytes(data) for name, data in disk.content.items()}
+    engine = without_log(disk)
+    disk.fails_at["replace"] = (disk.counts["replace"] + 2, errno.EIO)  # of the manifest
+    engine.send([b"BGREWRITEAOF"])
+    let_pass(engine)
+    temporary = f"{MANIFEST.rpartition('/')[0]}/temp-{MANIFEST.rpartition('/')[2]}"
+    disk.content.pop(temporary, None)
+    assert disk.content == before
+
+
+def test_data_that_takes_the_place_of_all_is_logged_once_the_manifest_is_mended(
+    disk: MemoryDisk,
+) -> None:
+    engine = started(disk)
+    manifest = bytes(disk.content[MANIFEST])
+    engine.node.empty()
+    disk.content[MANIFEST][:] = b"nonsense\n"
+    engine.send([b"SET", b"a", b"1"])
+    engine.node.config.set_many([("appendonly", "yes")])
+    engine.node.note_replaced()
+    assert "cannot-write-log" in [name for _, name, _ in engine.node.journal.take()]
+    disk.content[MANIFEST][:] = manifest
+    engine.clock.seconds += 61.0
+    let_pass(engine)
+    engine.clock.seconds += 61.0
+    let_pass(engine)
+    assert engine.node.append_log.is_on
+    assert content(disk) == engine.dump()
+
+
+def test_the_numbers_go_on_behind_those_of_foreign_names(disk: MemoryDisk) -> None:
+    disk.content[FOLDER + "x"] = bytearray(OLD)
+    disk.synced[FOLDER + "x"] = len(OLD)
+    disk.content[MANIFEST] = bytearray(b"file x seq 7 type i\n")
+    engine = started(disk)
+    engine.send([b"BGREWRITEAOF"])
+    finish(engine)
+    engine.send([b"SET", b"b", b"1"])
+    write_out(engine)
+    assert FOLDER + "appendonly.aof.8.incr.aof" in disk.content
+    assert content(disk) == engine.dump()
+
+
 def test_writes_are_accepted_again_once_a_broken_log_is_turned_off(disk: MemoryDisk) -> None:
     engine = started(disk)
     log = engine.node.append_log
