@@ -107,7 +107,11 @@ class Admission:
             return errors.LOADING
         if self._dispatcher.gate & IS_BUSY and not flags & ALLOW_BUSY:
             return self._node.scripting.busy_error()
-        if session.monitor and flags & (READONLY | WRITE | MAY_REPLICATE):
+        follower = session.follower
+        is_fed = session.monitor or (follower is not None and follower.is_fed())
+        if is_fed and flags & (READONLY | WRITE | MAY_REPLICATE):
+            if follower is not None and follower.is_fed():
+                self._node.replication.followers.drop(follower, "it asked for data")
             return errors.MONITOR_READS_NOTHING
         return ""
 

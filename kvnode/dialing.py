@@ -16,6 +16,7 @@ class OutgoingLine(Line):
     """A connection to another node, as an asyncio protocol."""
 
     def __init__(self, link: LeaderLink) -> None:
+        super().__init__()
         self._link = link
         self._transport: asyncio.Transport | None = None
         self._is_closed = False
@@ -24,6 +25,9 @@ class OutgoingLine(Line):
     def connection_made(self, transport: Any) -> None:
         """Take the transport."""
         self._transport = transport
+        host, port = transport.get_extra_info("sockname")[:2]
+        self.local = f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()
+        self.descriptor = transport.get_extra_info("socket").fileno()
         if self._is_closed:
             transport.abort()
         else:

@@ -42,7 +42,11 @@ _WANTS_PASSWORD: Final = (b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Line:
-    """Our end of a connection to another node."""
+    """Our end of a connection to another node; `local` is its address, as CLIENT LIST shows it."""
+
+    def __init__(self) -> None:
+        self.local = b""
+        self.descriptor = -1
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
@@ -331,11 +335,15 @@ class LeaderLink:
     def _connect(self, event: str, fields: dict[str, object]) -> None:
         """The data is the leader's at an offset: the stream goes on from there."""
         node = self._node
+        line = self._line
+        assert line is not None
         self.state = CONNECTED
         self._failure = ""
         session = node.connect(_LinkOutlet(self))
         session.is_leader = True
         session.peer = f"{self.host}:{self.port}".encode()
+        session.local = line.local
+        session.descriptor = line.descriptor
         self.session = session
         self._stream = LeaderStream(node, self._history, session)
         databases = node.dataset.databases
@@ -364,6 +372,8 @@ class LeaderLink:
             self._node.stats.replication_input_bytes += len(piece)
             reason = stream.take(piece)
             if reason:
+                # Who knows what was wrong with it before.
+                self._history.is_known = False
                 self.lost(reason)
                 return
         if stream.asks_ack:

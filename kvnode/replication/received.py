@@ -2,11 +2,14 @@
 
 It is announced as `$<bytes>`, or as `$EOF:<mark>` when its end is a mark of 40 bytes. While it
 comes in the node serves the data it has; where that is not wanted on disk it is kept in memory.
+With `repl-diskless-load swapdb` it is read through before the old data goes, so that a damaged one
+changes nothing.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
@@ -14,7 +17,7 @@ from mypy_extensions import i64
 from kvnode.durability.disk import File, reason_of
 from kvnode.durability.file_job import FileJob
 from kvnode.durability.loader import Loader
-from kvnode.durability.rdb_reader import FileError
+from kvnode.durability.rdb_reader import FileError, RdbReader
 from kvnode.durability.sink import PENDING_MAX
 from kvprotocol.numbers import parse_int
 
@@ -25,6 +28,7 @@ _MARK_BYTES: Final = 40
 _HEADER_MAX: Final = 128
 _LOAD_SECONDS: Final = 0.01  # of each slice
 _UNKNOWN: Final = -1
+_KEYS: Final = 100  # between two looks at the clock
 
 
 @final
@@ -48,6 +52,8 @@ class Snapshot:
         self._header = b""
         self._mark = b""
         self._tail = b""  # the last bytes, which may be the mark
+        self._is_checked = True  # False where it is read as a whole before the old data goes
+        self._check: RdbReader | None = None
         self._name = f"temp-sync-{os.getpid()}.rdb"  # until it is loaded
         self._memory: _Memory | None = None
         self._file: FileJob | None = None
@@ -89,8 +95,11 @@ class Snapshot:
 
     def _open(self) -> None:
         config = self._node.config
-        if config.text("repl-diskless-load") != "disabled":
-            self._memory = _Memory()
+        way = config.text("repl-diskless-load")
+        is_empty = self._node.dataset.key_count() == 0
+        if way == "swapdb" or (way == "on-empty-db" and is_empty):
+            self._memory = _Memory([])
+            self._is_checked = way != "swapdb"
             return
         temporary = f"temp-{int(self._node.clock.now())}.{os.getpid()}.rdb"
         incremental = config.flag("rdb-save-incremental-fsync")
@@ -133,6 +142,8 @@ class Snapshot:
         try:
             if loader is not None:
                 self._load(loader)
+            elif not self._is_checked:
+                self._go_on_checking()
             elif file is None or file.is_over:
                 if file is not None and file.error:
                     self.error = f"{self._name}: {file.error}"
@@ -140,6 +151,23 @@ class Snapshot:
                     self._begin_to_load()
         except FileError as error:
             self.error = f"the snapshot cannot be loaded: {error}"
+
+    def _go_on_checking(self) -> None:
+        """Read the snapshot without keeping it, for a while. FileError: it is damaged."""
+        check = self._check
+        node = self._node
+        if check is None:
+            assert self._memory is not None
+            source = _Memory(list(self._memory.pieces))
+            check = RdbReader(node.dataset, node.encodings, source, False)
+            check.kinds = Counter()
+            self._check = check
+        until = node.clock.now() + _LOAD_SECONDS
+        while not check.is_done and node.clock.now() < until:
+            check.step(_KEYS)
+        if check.is_done:
+            self._check = None
+            self._is_checked = True
 
     def _begin_to_load(self) -> None:
         node = self._node
@@ -195,8 +223,8 @@ class Snapshot:
 class _Memory(File):
     """What came, read from the front and let go of on the way."""
 
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
         self._next = 0
 
     def read(self, size: int) -> bytes:

@@ -31,6 +31,7 @@ class LeaderStream:
         self._node = node
         self._history = history
         self._parser = RequestParser()
+        self._parser.takes_inline = False
         self._replay = Replay(node, session)
         self._taken: i64 = 0  # bytes that came
         self._done: i64 = 0  # bytes of them that have been run

@@ -86,6 +86,8 @@ class ScriptCalls:
         flags = command.flags
         if flags & NOSCRIPT:
             return _NOSCRIPT
+        if run.is_stale and not flags & STALE:
+            return errors.STALE_SCRIPT
         session = self._session
         if session.gate & RESTRICTED:
             # The denial is noted with the caller's name, not with the script's.
@@ -97,8 +99,6 @@ class ScriptCalls:
             return _READ_ONLY
         if flags & WRITE and run.write_error:
             return run.write_error
-        if run.is_stale and not flags & STALE:
-            return errors.STALE_SCRIPT
         if flags & DENYOOM and run.out_of_memory and not run.wrote:
             return errors.OUT_OF_MEMORY
         return ""

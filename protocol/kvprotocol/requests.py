@@ -39,6 +39,7 @@ class RequestParser:
         self.begin: i64 = 0
         self.bulk_bytes_max: i64 = BULK_BYTES_MAX
         self.trusted = True
+        self.takes_inline = True  # a leader's stream has no inline commands
         self._argv: list[bytes] = []
         self._left: i64 = 0  # arguments of the current array still to come
         self._bulk: i64 = -1  # length of the announced bulk, -1 when its line is still to come
@@ -106,6 +107,8 @@ class RequestParser:
                 self.begin = 0
                 return None
             if data[position] != 42:  # "*"
+                if not self.takes_inline:
+                    raise ProtocolError("Protocol error: expected '*'")
                 return self._inline()
             # One digit is the rule; everything else takes the careful path.
             if (
