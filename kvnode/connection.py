@@ -72,14 +72,15 @@ class FlushRound:
         """
         log = self.node.append_log
         log.note_error()
-        failed = bool(log.error())
+        is_over = bool(log.error()) or not log.is_logging()
         held = self._held
-        while held and (failed or held[0][0] <= log.syncer.done):
-            for connection in held.popleft()[1]:
-                if failed:
-                    connection.abort()
-                else:
+        while held and (is_over or held[0][0] <= log.syncer.done):
+            offset, connections = held.popleft()
+            for connection in connections:
+                if offset <= log.syncer.done:
                     connection.flush_out()
+                else:
+                    connection.abort()
         log.file.sync_now()
         if self.node.stop_requested and not held:
             self._stop()

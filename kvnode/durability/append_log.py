@@ -384,6 +384,7 @@ class AppendLog:
         if self.is_logging():
             self.file.write_out(self._node.clock.now())
             self._gap = self.error()
+            self.syncer.error = ""  # from here on it speaks of the next increment
             self._turn(self.is_on and not self._gap)
             self._log()
         self._base_number += 1
@@ -443,7 +444,6 @@ class AppendLog:
         self.last_is_ok = True
         self.failures = 0
         self.rewrites += 1
-        self.syncer.error = ""  # nothing counts any more that it could have lost
         self._gap = ""
         self.file.begin_to_count()
         self._before = job.size

@@ -51,7 +51,9 @@ class LeaderStream:
                 if argv is None:
                     break
                 if argv:
-                    self._run(argv)
+                    reason = self._run(argv)
+                    if reason:
+                        return reason
                 if not self._replay.is_open:
                     end = self._taken - parser.buffered()
         except ProtocolError as error:
@@ -59,15 +61,19 @@ class LeaderStream:
         self._keep(end)
         return reason
 
-    def _run(self, argv: list[bytes]) -> None:
-        name = argv[0].upper()
-        if name == b"REPLCONF":
+    def _run(self, argv: list[bytes]) -> str:
+        """Run a request; one that succeeded on the leader and fails here would part the copies."""
+        if argv[0].upper() == b"REPLCONF":
             self.asks_ack = True
-            return
+            return ""
+        failures = self._replay.failures
         try:
             self._replay.run(argv)
         except FileError as error:
-            self._node.journal.note("warning", "cannot-follow", {"reason": str(error)})
+            return f"its stream cannot be followed: {error}"
+        if self._replay.failures != failures:
+            return "one of its requests failed here"
+        return ""
 
     def _keep(self, end: i64) -> None:
         """Move what has been run into the history."""

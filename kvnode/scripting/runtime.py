@@ -162,7 +162,9 @@ class Scripting:
         """Refuse a target whose flags do not fit the state of the node; note what restricts it."""
         node = self.node
         run.read_only = read_only
-        run.out_of_memory = node.eviction.out_of_room
+        # A leader of an old version sends scripts instead of their effects.
+        gate = 0 if run.session.is_leader else node.dispatcher.gate
+        run.out_of_memory = node.eviction.out_of_room and not run.session.is_leader
         if not flags & COMPATIBLE:
             if not flags & NO_WRITES and read_only:
                 raise ReplyError(_WRITES_BUT_RO)
@@ -172,7 +174,8 @@ class Scripting:
                 run.out_of_memory = not flags & ALLOW_OOM
             if flags & NO_WRITES:
                 run.read_only = True
-        gate = node.dispatcher.gate
+        elif gate & IS_STALE:
+            raise ReplyError(errors.LEADER_DOWN)
         if gate & (DISK_FAILS | FOLLOWS | LACKS_FOLLOWERS):
             run.write_error = node.dispatcher.admission.write_refusal()
         run.is_stale = bool(gate & IS_STALE)
