@@ -59,6 +59,11 @@ class _Sentinel:
 STILL_BLOCKED: Final = _Sentinel()
 
 
+def never_served(ctx: Context, key: bytes) -> Reply:
+    """Serve a wait that no key can end."""
+    return STILL_BLOCKED
+
+
 @final
 class Context:
     """One node's context, filled anew for each command.

@@ -32,6 +32,7 @@ from kvnode.durability.loader import Loader
 from kvnode.durability.rdb_reader import FileError
 from kvnode.durability.saver import TICK_SECONDS as SAVING_TICK_SECONDS
 from kvnode.durability.saver import Saver
+from kvnode.ending import Ending
 from kvnode.eviction import BUSY_TICK_SECONDS, Eviction
 from kvnode.gates import DISK_FAILS, IS_LOADING, MONITORED, TRACKS_TOO_MANY
 from kvnode.identity import random_id
@@ -117,6 +118,7 @@ class Node:
         self.replication = Replication(self, identities)
         self.effects = EffectStream(self.replication.history)
         self.peers = KeptPeers(peers or SystemPeers())
+        self.ending = Ending(self)
         self.saver = Saver(self)
         self.append_log = AppendLog(self)
         self.loader: Loader | None = None
@@ -228,6 +230,7 @@ class Node:
         is_saving = self.saver.tick(now)
         is_saving = self.append_log.tick(now) or is_saving
         is_saving = self.replication.tick(now) or is_saving
+        self.ending.tick(now)
         if self.eviction.tick():
             return BUSY_TICK_SECONDS
         if is_saving:

@@ -276,8 +276,11 @@ class Server:
         name = signal.Signals(number).name
         self.log.notice("signal", name=name)
         words = self.config.show(f"shutdown-on-{name.lower()}").split()
-        if self.node.saver.save_at_end("save" in words, "nosave" in words) or "force" in words:
-            self._stop.set()
+        is_forced = "force" in words
+        waits = "now" not in words
+        if self.node.ending.begin("save" in words, "nosave" in words, is_forced, waits):
+            if self.node.stop_requested:
+                self._stop.set()
         else:
             self.log.warning("goes-on", why="the dataset cannot be saved; SHUTDOWN NOSAVE ends it")
 

@@ -16,7 +16,7 @@ from kvnode.command import (
     command,
 )
 from kvnode.commands.arguments import integer, integer_in
-from kvnode.context import STILL_BLOCKED, Blocked, Context
+from kvnode.context import Blocked, Context, never_served
 from kvnode.replication.leader_link import CONNECTED
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
@@ -147,10 +147,6 @@ def failover(ctx: Context, argv: list[bytes]) -> Reply:
 # --- how far followers are ------------------------------------------------------------------------
 
 
-def _never_served(ctx: Context, key: bytes) -> Reply:
-    return STILL_BLOCKED
-
-
 @command(
     "WAIT",
     arity=3,
@@ -182,7 +178,7 @@ def wait(ctx: Context, argv: list[bytes]) -> Reply:
     deadline_ms: i64 = 0
     if 0 < timeout_ms <= I64_MAX - ctx.now_ms:
         deadline_ms = ctx.now_ms + i64(timeout_ms)
-    blocked = Blocked([], deadline_ms, _never_served, found)
+    blocked = Blocked([], deadline_ms, never_served, found)
     replication.wait(ctx.session, blocked, offset, count)
     return blocked
 

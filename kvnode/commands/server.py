@@ -16,7 +16,7 @@ from kvnode.command import (
     WRITE,
     command,
 )
-from kvnode.context import Context
+from kvnode.context import Blocked, Context, never_served
 from kvnode.dataset import Dataset
 from kvnode.info import render
 from kvprotocol import errors
@@ -183,7 +183,7 @@ def time(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="[nosave_save=<NOSAVE|SAVE>] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
 )
 def shutdown(ctx: Context, argv: list[bytes]) -> Reply:
-    """Save, if that is wanted, and stop; nobody follows this node, so it waits for nobody."""
+    """Stop, once followers have everything and the data is saved, if that is wanted."""
     words = {word.upper() for word in argv[1:]}
     if not words <= {b"NOSAVE", b"SAVE", b"NOW", b"FORCE", b"ABORT"}:
         raise ReplyError(errors.SYNTAX)
@@ -191,12 +191,16 @@ def shutdown(ctx: Context, argv: list[bytes]) -> Reply:
         raise ReplyError(ctx.node.scripting.busy_error())
     if (b"SAVE" in words and b"NOSAVE" in words) or (b"ABORT" in words and len(words) > 1):
         raise ReplyError(errors.SYNTAX)
+    ending = ctx.node.ending
     if b"ABORT" in words:
-        raise ReplyError("ERR No shutdown in progress.")
-    if not ctx.node.saver.save_at_end(b"SAVE" in words, b"NOSAVE" in words) and (
-        b"FORCE" not in words
-    ):
-        raise ReplyError("ERR Errors trying to SHUTDOWN. Check logs.")
-    ctx.node.stop_requested = True
-    ctx.session.finish()
-    return NO_REPLY
+        ending.abort()
+        return OK
+    waits = b"NOW" not in words
+    if not ending.begin(b"SAVE" in words, b"NOSAVE" in words, b"FORCE" in words, waits):
+        raise ReplyError(errors.SHUTDOWN_FAILED)
+    if ctx.node.stop_requested:
+        ctx.session.finish()
+        return NO_REPLY
+    blocked = Blocked([], 0, never_served, NO_REPLY)
+    ending.wait(ctx.session, blocked)
+    return blocked

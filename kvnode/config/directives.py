@@ -196,7 +196,7 @@ def _process() -> None:
     signals = ShutdownFlags("default", "save", "nosave", "now", "force")
     _row("shutdown-on-sigint", signals, ("default",))
     _row("shutdown-on-sigterm", signals, ("default",))
-    _number("shutdown-timeout", 10, flags=INERT)
+    _number("shutdown-timeout", 10)
     locality = Choice("no", "yes", "local")
     _row("enable-protected-configs", locality, "no", IMMUTABLE)
     _row("enable-debug-command", locality, "no", IMMUTABLE)

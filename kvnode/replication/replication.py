@@ -214,6 +214,11 @@ class Replication:
         self._waits.append(_Wait(session, blocked, offset, count))
         self.followers.ask()
 
+    def lacks_anything(self) -> bool:
+        """Return whether a follower that is online lacks a part of the stream."""
+        followers = self.followers
+        return self.link is None and followers.have(self.history.offset) < followers.online
+
     def note_acknowledged(self) -> None:
         """Answer those who waited for what a follower has said."""
         if self._waits:

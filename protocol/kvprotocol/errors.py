@@ -98,6 +98,7 @@ LEADER_DOWN: Final = (
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 )
 STALE_SCRIPT: Final = "ERR Can not execute the command on a stale replica"
+SHUTDOWN_FAILED: Final = "ERR Errors trying to SHUTDOWN. Check logs."
 SYNC_WITH_OUTPUT: Final = "ERR SYNC and PSYNC are invalid with pending output"
 NO_LEADER_LINK: Final = "NOMASTERLINK Can't SYNC while not connected with my master"
 OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from .client import WireError, wait_until
+from .client import CLOSED, WireError, wait_until
 from .datasets import changes, dataset
 from .following import LIMIT_S, Kinds, Node, Start, combinations, in_step, linked_pair, same_data
 from .live_migration import MOVES, migrate
@@ -280,3 +280,34 @@ def test_clients_that_write_lose_nothing_by_failovers(start: Start, kinds: Kinds
 @pytest.mark.parametrize("move", MOVES)
 def test_a_live_server_moves_without_loss(kinds: Kinds, move: str) -> None:
     assert migrate(kinds, 1.0, move, keys=500) > 0
+
+
+@combinations()
+def test_shutdown_waits_for_a_follower_that_lags_and_is_aborted(
+    start: Start, kinds: Kinds, proxy: Proxy
+) -> None:
+    leader, follower = lagging(start, kinds, proxy)
+    ends = leader.wire()
+    ends.send("SHUTDOWN", "NOSAVE")
+    writer = leader.wire()
+    leader.until(lambda: leader.count("blocked_clients") >= 1, "waiting")
+    writer.send("SET", "paused", 1)
+    assert leader.value("GET", "paused") is None
+    assert leader.value("SHUTDOWN", "ABORT") == b"OK"
+    assert ends.read().text() == b"ERR Errors trying to SHUTDOWN. Check logs."
+    assert writer.read().text() == b"OK"
+    assert leader.error("SHUTDOWN", "ABORT") == b"ERR No shutdown in progress."
+
+
+@combinations()
+def test_shutdown_ends_when_a_follower_that_lags_has_all(
+    start: Start, kinds: Kinds, proxy: Proxy
+) -> None:
+    leader, follower = lagging(start, kinds, proxy)
+    ends = leader.wire()
+    ends.send("SHUTDOWN", "NOSAVE")
+    leader.until(lambda: leader.count("blocked_clients") >= 1, "waiting")
+    proxy.heal()
+    assert ends.read_or_closed() == CLOSED
+    assert wait_until(lambda: not leader.server.alive(), LIMIT_S)
+    assert follower.value("GET", "under way") == b"1"
