@@ -123,6 +123,7 @@ class Node:
         self.append_log = AppendLog(self)
         self.loader: Loader | None = None
         self._next_session = 1
+        self._next_timer = 0.0
         self._next_idle_check = 0.0
         self._next_measured: i64 = 0
         self._dirty_measured: i64 = 0
@@ -213,20 +214,15 @@ class Node:
         if self.dispatcher.gate & TRACKS_TOO_MANY:
             self.tracking.make_room()
         self.dispatcher.run_unblocked()
-        if now >= self._next_idle_check:
-            self._next_idle_check = now + _IDLE_CHECK_SECONDS
-            self._close_idle(now)
-            self.peers.tick(now)
-        if self.active_expiry:
-            self._expire()
         freeing = self.dataset.freeing
         if not freeing.is_idle():
             limit = self.clock.now() + 0.002
             while not freeing.is_idle() and self.clock.now() < limit:
                 freeing.step(_FREE_PER_STEP)
-        self._measure_tables()
-        self.client_memory.tick()
-        self._sample(now)
+        if now >= self._next_timer:
+            # A little less than the timer's period: it may come early by a hair.
+            self._next_timer = now + 0.9 * self.tick_seconds()
+            self._on_timer(now)
         is_saving = self.saver.tick(now)
         is_saving = self.append_log.tick(now) or is_saving
         is_saving = self.replication.tick(now) or is_saving
@@ -238,6 +234,18 @@ class Node:
         if not freeing.is_idle():
             return _BUSY_TICK_SECONDS
         return self.seconds_to_next_tick(now)
+
+    def _on_timer(self, now: float) -> None:
+        """Do what is due `hz` times a second, however often `tick` is called."""
+        if now >= self._next_idle_check:
+            self._next_idle_check = now + _IDLE_CHECK_SECONDS
+            self._close_idle(now)
+            self.peers.tick(now)
+        if self.active_expiry:
+            self._expire()
+        self._measure_tables()
+        self.client_memory.tick()
+        self._sample(now)
 
     def seconds_to_next_tick(self, now: float) -> float:
         """Return how long nothing is due: until the next timer tick or the end of a wait."""
