@@ -61,6 +61,9 @@ class Snapshot:
 
     def take(self, data: bytes) -> None:
         """Take bytes that came from the leader."""
+        if self.is_received:
+            self.rest += data
+            return
         if self.total == _UNKNOWN and not self._mark:
             data = self._read_header(self._header + data)
             if self.error or (self.total == _UNKNOWN and not self._mark):
@@ -126,6 +129,9 @@ class Snapshot:
             self._file.put(data)
 
     def _receive(self, rest: bytes) -> None:
+        if self.size == 0:
+            self.error = "the snapshot is empty"
+            return
         self.is_received = True
         self.rest = rest
         if self._file is not None:
@@ -202,8 +208,18 @@ class Snapshot:
             else:
                 node.disk.remove(self._name)
         except OSError as error:
-            fields: dict[str, object] = {"file": self._name, "reason": reason_of(error)}
-            node.journal.note("warning", "cannot-keep-snapshot", fields)
+            self._note_trouble("cannot-keep-snapshot", error)
+
+    def _remove_file(self) -> None:
+        if self._file is not None:
+            try:
+                self._node.disk.remove(self._name)
+            except OSError as error:
+                self._note_trouble("cannot-remove-file", error)
+
+    def _note_trouble(self, event: str, error: OSError) -> None:
+        fields: dict[str, object] = {"file": self._name, "reason": reason_of(error)}
+        self._node.journal.note("warning", event, fields)
 
     def give_up(self) -> None:
         """Leave nothing behind of a snapshot that is not loaded whole."""
@@ -211,7 +227,10 @@ class Snapshot:
             return
         if self._file is not None:
             self._file.give_up()
+        if self._loader is not None:
+            self._loader.close()
         if self.is_loading:
+            self._remove_file()
             node = self._node
             node.loader = None
             node.empty()

@@ -65,6 +65,9 @@ class Replication:
         self.hand_on()
         was_leading = self.link is None
         self._end_link()
+        if self._node.dispatcher.unit is not None:
+            # What the transaction around this writes is part of no history.
+            self.history.is_known = False
         if was_leading:
             self._node.blocking.force_out(_UNBLOCKED)
         self.followers.drop_all("the node follows another one now")
@@ -94,8 +97,12 @@ class Replication:
         """Follow nobody any more, with the data as it is."""
         if self.link is None:
             return
+        self.hand_on()  # followers had it as the leader's stream
         self._end_link()
-        self.history.branch()
+        if self.history.is_known:
+            self.history.branch()
+        else:
+            self.history.begin_anew()
         # They have to learn the new id; they can go on from where they are.
         self.followers.drop_all("the node leads now")
         self.followers.begin()
@@ -170,6 +177,8 @@ class Replication:
         self.hand_on()
         is_busy = self.followers.tick(now) or is_busy
         self.failover.tick(now)
+        if self._waits:
+            self._waits = [wait for wait in self._waits if wait.session.blocked is wait.blocked]
         return is_busy
 
     def forget(self, session: Session) -> None:
@@ -187,9 +196,10 @@ class Replication:
         link = self.link
         database = 0
         if link is not None:
-            if link.session is None or not history.is_known:
+            if not history.is_known or history.backlog is None:
                 return []
-            database = link.session.keyspace.index
+            session = link.session
+            database = history.database if session is None else session.keyspace.index
         elif history.backlog is None:
             return []
         self.hand_on()
