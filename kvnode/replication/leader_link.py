@@ -392,6 +392,8 @@ class LeaderLink:
         if place < end or self._unrun:
             line.hold(place < end)
         self._unrun = data[place:]
+        # Whoever waited for what came goes on now; this may end the link, so it is the last.
+        self._node.dispatcher.run_unblocked()
 
     def acknowledge(self) -> None:
         """Tell the leader how far this node is."""

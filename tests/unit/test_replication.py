@@ -8,7 +8,8 @@ import pytest
 
 from kvnode.config import Config
 
-from .engine import Engine
+from .disks import MemoryDisk
+from .engine import Engine, output
 from .links import Network, fill, is_in_step, is_up, offset, pair, syncs, varied
 
 # --- full syncs -----------------------------------------------------------------------------------
@@ -276,3 +277,69 @@ def test_the_log_of_a_follower_replays_to_the_same_data() -> None:
     while not loader.is_done:
         loader.step(1.0)
     assert again.dump() == leader.dump()
+
+
+@pytest.mark.parametrize(
+    "request_words",
+    [
+        [b"SET", b"k", b"1", b"PX", b"100"],
+        [b"PSETEX", b"k", b"100", b"1"],
+        [b"GETEX", b"k", b"PX", b"100"],
+        [b"PEXPIRE", b"k", b"100"],
+    ],
+)
+@pytest.mark.parametrize("after", [b"PERSIST", b"INCR"])
+def test_a_deadline_that_has_passed_for_a_follower_alone_deletes_nothing(
+    request_words: list[bytes], after: bytes
+) -> None:
+    net, leader, follower = pair()
+    follower.clock.seconds += 30
+    follower.node.tick(follower.clock.seconds)
+    leader.send([b"SET", b"k", b"1"])
+    leader.send(request_words)
+    leader.send([after, b"k"])
+    net.carry()
+    assert (0, b"k") in leader.dump()
+    assert is_in_step(follower, leader)
+
+
+def test_a_deadline_that_was_taken_back_deletes_nothing_after_a_restart() -> None:
+    config = Config()
+    config.set_many([("appendonly", "yes"), ("save", "")])
+    engine = Engine(config=config, disk=MemoryDisk())
+    engine.node.append_log.start()
+    engine.send([b"SET", b"k", b"1", b"PX", b"100"])
+    engine.send([b"PERSIST", b"k"])
+    engine.node.append_log.write_out()
+    again = Engine(config=config, disk=engine.node.disk, seconds=engine.clock.seconds + 60)
+    again.node.tick(again.clock.seconds)
+    loader = again.node.find_data()
+    assert loader is not None
+    loader.step(1.0)
+    assert again.send([b"GET", b"k"]) == b"$1\r\n1\r\n"
+
+
+def test_a_message_comes_behind_the_writes_of_its_transaction() -> None:
+    net, leader, follower = pair()
+    follower.send([b"SUBSCRIBE", b"c"])
+    before = len(net.wire(follower).carried)
+    leader.send([b"MULTI"])
+    leader.send([b"SET", b"k", b"1"])
+    leader.send([b"PUBLISH", b"c", b"m"])
+    leader.send([b"EXEC"])
+    leader.send([b"EVAL", b"redis.call('set','l','1') redis.call('publish','c','n')", b"0"])
+    net.carry()
+    stream = bytes(net.wire(follower).carried[before:])
+    assert stream.count(b"c\r\n") == 2
+    assert stream.index(b"SET") < stream.index(b"PUBLISH")
+    assert stream.index(b"set") < stream.index(b"publish")
+    assert output(follower.session()).count(b"message") == 2
+
+
+def test_whoever_waits_on_a_follower_goes_on_at_once() -> None:
+    net, leader, follower = pair()
+    session = follower.session()
+    session.feed(b"XREAD BLOCK 0 STREAMS x $\r\nPING\r\n")
+    leader.send([b"XADD", b"x", b"1-1", b"f", b"v"])
+    net.carry()
+    assert output(session).endswith(b"+PONG\r\n")
