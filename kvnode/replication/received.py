@@ -104,7 +104,7 @@ class Snapshot:
             self._memory = _Memory([])
             self._is_checked = way != "swapdb"
             return
-        temporary = f"temp-{int(self._node.clock.now())}.{os.getpid()}.rdb"
+        temporary = f"temp-sync-{os.getpid()}.{int(self._node.clock.now())}.rdb"
         incremental = config.flag("rdb-save-incremental-fsync")
         self._file = FileJob(self._node.disk, self._name, temporary, incremental)
 
@@ -192,6 +192,8 @@ class Snapshot:
             self.keys = loader.keys
             text = loader.fields.get(b"repl-stream-db", b"0")
             self.database = int(text) if text.isdigit() else 0
+            if self.database >= len(self._node.dataset.databases):
+                raise FileError(f"the stream is in database {self.database}, which is not here")
             self.is_done = True
             self._node.note_replaced()
             self._keep_file()
@@ -226,11 +228,13 @@ class Snapshot:
         if self.is_done:
             return
         if self._file is not None:
-            self._file.give_up()
+            if self._file.is_over:
+                self._remove_file()
+            else:
+                self._file.give_up()
         if self._loader is not None:
             self._loader.close()
         if self.is_loading:
-            self._remove_file()
             node = self._node
             node.loader = None
             node.empty()

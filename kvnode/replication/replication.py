@@ -56,6 +56,10 @@ class Replication:
         """Return whether the node follows nobody."""
         return self.link is None
 
+    def is_receiving(self) -> bool:
+        """Return whether a snapshot comes from the leader."""
+        return self.link is not None and self.link.snapshot is not None
+
     def is_failing_over(self) -> bool:
         """Return whether the lead is being handed over."""
         return self.failover.is_in_progress()
@@ -87,8 +91,10 @@ class Replication:
         name = fields.get(b"repl-id", b"")
         offset = parse_int(fields.get(b"repl-offset", b""))
         database = parse_int(fields.get(b"repl-stream-db", b"0"))
-        if len(name) == _ID_BYTES and offset is not None and offset >= 0 and database is not None:
-            self.history.resume(name, offset, max(database, 0), not leader)
+        is_whole = len(name) == _ID_BYTES and offset is not None and offset >= 0
+        if is_whole and database is not None and 0 <= database < len(self._node.dataset.databases):
+            assert offset is not None
+            self.history.resume(name, offset, database, not leader)
         self.update()
         if leader:
             self.follow(leader[0], int(leader[1]))
@@ -110,6 +116,17 @@ class Replication:
         self._note_leader()
         self._node.journal.note("notice", "leads", {})
         self.update()
+
+    def note_other_data(self) -> None:
+        """The data is no copy of the history any more: whoever follows takes all of it anew."""
+        self.hand_on()
+        link = self.link
+        if link is not None:
+            self.history.is_known = False
+            link.lost("the data was reloaded")
+        elif self.history.backlog is not None:
+            self.history.begin_anew()
+        self.followers.drop_all("the data was reloaded")
 
     def _end_link(self) -> None:
         link = self.link

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Final
 
 from kvnode.config import Config
@@ -105,10 +106,11 @@ class Network(Dialer):
         self.wires: list[Wire] = []
         self.spoils = b""  # in the next connection
 
-    def add(self, name: str, *directives: tuple[str, str]) -> Engine:
+    def add(self, name: str, *directives: tuple[str, str], config: Config | None = None) -> Engine:
         """Return a new engine that others reach under its name."""
-        config = Config()
-        config.set_many([("save", ""), ("repl-diskless-sync-delay", "0"), *directives])
+        config = config or Config()
+        for directive, value in (("save", ""), ("repl-diskless-sync-delay", "0"), *directives):
+            config.set_words(BY_NAME[directive], shlex.split(value) or [""])
         engine = Engine(seed=len(self.engines) + 1, config=config, disk=MemoryDisk())
         engine.node.replication.dialer = self
         self.engines[name] = engine

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from kvnode.config import Config
 from kvnode.config.directives import BY_NAME
 from kvnode.durability.disk import File
 
@@ -14,6 +15,9 @@ from .engine import Engine
 from .links import Network, allow_debug, fill, is_in_step, is_up, pair, received, syncs
 
 # --- snapshots ------------------------------------------------------------------------------------
+
+
+QUICK = (("rdbcompression", "no"), ("rdbchecksum", "no"))
 
 
 class CountingDisk(MemoryDisk):
@@ -77,8 +81,8 @@ def test_a_snapshot_that_is_whole_is_loaded_though_the_leader_has_died() -> None
 
 def test_a_setting_that_changes_during_a_transfer_does_not_get_into_it() -> None:
     net = Network()
-    leader, follower = net.add("a"), net.add("b")
-    for n in range(12):
+    leader, follower = net.add("a", *QUICK), net.add("b")
+    for n in range(9):
         leader.send([b"SET", b"big%d" % n, Random(n).randbytes(1_000_000)])
     follower.send([b"REPLICAOF", b"a", b"1"])
     net.carry()
@@ -223,9 +227,9 @@ def test_a_reload_while_a_file_is_made_for_followers_repeats_nothing() -> None:
 
 def test_a_reload_does_not_wait_for_followers_that_take_a_snapshot() -> None:
     net = Network()
-    leader, follower = net.add("a"), net.add("b")
+    leader, follower = net.add("a", *QUICK), net.add("b")
     allow_debug(leader)
-    for n in range(12):
+    for n in range(9):
         leader.send([b"SET", b"big%d" % n, Random(n).randbytes(1_000_000)])
     follower.send([b"REPLICAOF", b"a", b"1"])
     net.carry()
@@ -298,3 +302,47 @@ def test_a_host_that_is_no_text_is_shown_as_it_was_given() -> None:
     assert engine.send([b"REPLICAOF", b"a\xffb", b"1"]) == b"+OK\r\n"
     assert engine.send([b"ROLE"]).startswith(b"*5\r\n$5\r\nslave\r\n$3\r\na\xffb\r\n")
     assert b"a\xffb" in engine.send([b"INFO", b"replication"])
+
+
+def test_a_link_that_ends_between_receiving_and_loading_leaves_no_file() -> None:
+    net = Network()
+    leader, follower = net.add("a"), net.add("b")
+    fill(leader)
+    received(net, leader, follower)
+    assert follower.node.disk.names("")
+    follower.send([b"REPLICAOF", b"NO", b"ONE"])
+    assert follower.node.disk.names("") == []
+
+
+def test_a_stream_in_a_database_that_is_not_here_is_not_applied_to_another() -> None:
+    net = Network()
+    leader = net.add("a")
+    config = Config()
+    config.set_words(BY_NAME["databases"], ["4"])
+    follower = net.add("b", config=config)
+    third = net.add("c")
+    net.follow(third, "a")
+    leader.send([b"SELECT", b"9"])
+    leader.send([b"SET", b"k", b"1"])
+    leader.send([b"DEL", b"k"])
+    net.settle(2)
+    follower.send([b"REPLICAOF", b"c", b"1"])
+    net.settle()
+    leader.send([b"SET", b"k", b"2"])
+    net.settle()
+    assert not is_up(follower)
+    assert follower.dump() == {}
+
+
+@pytest.mark.parametrize("is_leader", [True, False])
+def test_whoever_reloads_older_data_does_not_differ_for_long(is_leader: bool) -> None:
+    net, leader, follower = pair()
+    reloaded = leader if is_leader else follower
+    allow_debug(reloaded)
+    reloaded.send([b"SAVE"])
+    leader.send([b"INCR", b"n"])
+    net.carry()
+    assert reloaded.send([b"DEBUG", b"RELOAD", b"NOSAVE"]) == b"+OK\r\n"
+    net.settle()
+    assert is_in_step(follower, leader)
+    assert leader.send([b"EXISTS", b"n"]) == (b":0\r\n" if is_leader else b":1\r\n")
