@@ -102,7 +102,8 @@ class SocketDialer(Dialer):
                 ssl=client_context(self._config) if self._config.flag("tls-replication") else None,
                 local_addr=(source, 0) if source else None,
             )
-        except (OSError, ConfigError) as error:
+        except (OSError, ConfigError, ValueError, OverflowError) as error:
+            # The last two: a host that cannot be a name, a port that is none.
             line.fail(_reason(error))
 
 

@@ -86,6 +86,7 @@ class Dispatcher:
         self._running_unblocked = False
         # The effects of the EXEC or script that runs; None while neither does.
         self.unit: list[tuple[int, list[bytes]]] | None = None
+        self._messages: list[list[bytes]] = []  # for the followers, behind that unit
 
     def serve(self, session: Session) -> None:
         """Run every request that is complete in the session's parser."""
@@ -372,6 +373,18 @@ class Dispatcher:
         if entries and self.log is not None:
             self.log.append_transaction(entries)
             self.ctx.session.written_until = self.log.offset
+        if self._messages:
+            messages = self._messages
+            self._messages = []
+            for argv in messages:
+                self.node.effects.tell_followers(argv)
+
+    def tell_followers(self, argv: list[bytes]) -> None:
+        """Pass on a message, which changes no data, behind all that was changed before it."""
+        if self.unit is None:
+            self.node.effects.tell_followers(argv)
+        else:
+            self._messages.append(argv)
 
     def add_to_unit(self, database: int, argv: list[bytes], is_logged: bool = True) -> None:
         """Move the effects of one command into the open unit.
@@ -478,6 +491,7 @@ class Dispatcher:
         """Forget a command that failed by a bug of ours: its record must not become another's."""
         self.dataset.changes = 0
         self.unit = None
+        self._messages = []
         self.ctx.effects = None
         self.ctx.may_block = True
         self.dataset.touches = True

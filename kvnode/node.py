@@ -378,6 +378,7 @@ class Node:
     def empty(self) -> None:
         """Drop all data and functions, which others take the place of; nothing of it is logged."""
         self.append_log.turn_off()
+        self.saver.give_up()
         for database in self.dataset.databases:
             database.clear(self.config.flag("replica-lazy-flush"))
         self.scripting.functions.flush()

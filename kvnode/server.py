@@ -217,7 +217,10 @@ class Server:
         node = self.node
         folder = self._folder.folder
         if os.getcwd() != folder and (
-            node.append_log.is_logging() or node.is_loading() or node.saver.is_saving()
+            node.append_log.is_logging()
+            or node.is_loading()
+            or node.saver.is_saving()
+            or node.replication.is_receiving()
         ):
             raise ConfigError(
                 f"files in {folder or 'the folder before'} are being read or written (allowed: "

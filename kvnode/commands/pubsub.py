@@ -131,7 +131,7 @@ def sunsubscribe(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="channel message",
 )
 def publish(ctx: Context, argv: list[bytes]) -> Reply:
-    ctx.node.effects.tell_followers(argv)
+    ctx.node.dispatcher.tell_followers(argv)
     return ctx.node.pubsub.publish(argv[1], argv[2])
 
 
@@ -147,7 +147,7 @@ def publish(ctx: Context, argv: list[bytes]) -> Reply:
     syntax="shardchannel message",
 )
 def spublish(ctx: Context, argv: list[bytes]) -> Reply:
-    ctx.node.effects.tell_followers(argv)
+    ctx.node.dispatcher.tell_followers(argv)
     return ctx.node.pubsub.publish_shard(argv[1], argv[2])
 
 

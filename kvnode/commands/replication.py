@@ -95,7 +95,8 @@ def role(ctx: Context, argv: list[bytes]) -> Reply:
     link = replication.link
     if link is not None:
         offset = int(replication.history.offset) if link.state == CONNECTED else -1
-        return [b"slave", link.host.encode(), link.port, link.role_state(), offset]
+        host = link.host.encode("utf-8", "surrogateescape")
+        return [b"slave", host, link.port, link.role_state(), offset]
     followers: list[Reply] = []
     for follower in replication.followers.all():
         if follower.is_online():
@@ -293,6 +294,8 @@ def _take_over(ctx: Context, name: bytes) -> None:
     """Lead in place of the node that asks, which is the leader so far."""
     replication = ctx.node.replication
     if replication.is_leading():
+        if name.lower() == replication.history.second_id:
+            return  # it did so already, and its answer was lost
         raise ReplyError("ERR PSYNC FAILOVER can't be sent to a master.")
     if name.lower() != replication.history.id:
         raise ReplyError("ERR PSYNC FAILOVER replid must match my replid.")

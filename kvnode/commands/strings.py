@@ -140,7 +140,8 @@ def _put(ctx: Context, name: bytes, value: bytes, deadline_ms: i64, keep_deadlin
     keyspace.changed(name, b"set")
     if deadline_ms == _NEVER:
         ctx.effect(b"SET", name, value)
-    elif deadline_ms <= ctx.now_ms:
+    elif deadline_ms <= ctx.now_ms and keyspace.dataset.expires_keys:
+        # In a log or a leader's stream it may have been kept by what comes next (PERSIST).
         keyspace.changed(name, b"expire", 0)
         keyspace.remove(name)
         keyspace.changed(name, b"expired", 0)
@@ -282,7 +283,7 @@ def getex(ctx: Context, argv: list[bytes]) -> Reply:
             ctx.effect(b"PERSIST", name)
     elif deadline_ms != _NEVER:
         keyspace.for_write(name)
-        if deadline_ms <= ctx.now_ms:
+        if deadline_ms <= ctx.now_ms and keyspace.dataset.expires_keys:
             keyspace.remove(name)
             keyspace.changed(name, b"del")
             ctx.effect(b"DEL", name)

@@ -12,10 +12,12 @@ from typing import Final
 
 from kvnode.durability.disk import Disk
 
+_RECEIVED: Final = "temp-sync-"  # snapshots that came from a leader
 # What stands before and behind the number of the process.
 _TEMPORARY: Final = (
     ("temp-rewriteaof-bg-", ".aof"),
     ("temp-rewriteaof-", ".aof"),
+    (_RECEIVED, ".rdb"),
     ("temp-", ".rdb"),
 )
 
@@ -36,7 +38,10 @@ def remove_leftovers(disk: Disk, folders: list[str], is_alive: Callable[[int], b
 def _process_of(name: str) -> int | None:
     for begin, end in _TEMPORARY:
         middle = name.removeprefix(begin).removesuffix(end)
-        if len(middle) == len(name) - len(begin) - len(end) and middle.isdecimal():
+        is_named_so = len(middle) == len(name) - len(begin) - len(end)
+        if begin == _RECEIVED:
+            middle = middle.partition(".")[0]  # what stands behind is the time
+        if is_named_so and middle.isdecimal():
             return int(middle)
     return None
 

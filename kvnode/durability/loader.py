@@ -103,14 +103,22 @@ class Loader:
             while not self.is_done and clock.now() < until:
                 self._step()
         except OSError as error:
+            self.close()
             raise FileError(f"{self.name}: {reason_of(error)}") from None
         except FileError as error:
+            self.close()
             raise FileError(f"{self.name}: {error}") from None
         if not self.is_done and clock.now() >= self._next_progress:
             self._next_progress = clock.now() + _PROGRESS_SECONDS
             done = f"{100.0 * self.position / max(self.size, 1):.0f}%"
             fields: dict[str, object] = {"file": self.name, "done": done, "keys": self.keys}
             self._node.journal.note("notice", "loading", fields)
+
+    def close(self) -> None:
+        """Let go of the file that is being read: no more of it is wanted."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _open(self) -> None:
         """Open the next file, and see whether it begins as an RDB file."""

@@ -32,6 +32,8 @@ def reload(ctx: Context, saves: bool, flushes: bool, merges: bool) -> None:
         # Opened before anything is dropped: a file that is missing costs no data.
         loader = Loader(node, [node.config.text("dbfilename")], False, False)
         loader.merges = merges
+        if not saves:
+            node.replication.note_other_data()
         if flushes:
             _drop_all(node)
         _run(ctx, loader)
@@ -75,6 +77,9 @@ def _run(ctx: Context, loader: Loader) -> None:
     try:
         while not loader.is_done:
             loader.step(_STEP_SECONDS)
+    except FileError:
+        ctx.node.replication.note_other_data()  # a part of it
+        raise
     finally:
         ctx.enter(session, session.keyspace)
         ctx.may_block = may_block

@@ -79,9 +79,14 @@ class Saver:
         self._set_state(True)
 
     def finish(self) -> None:
-        """Bring the save in progress to its end, with the node doing nothing else."""
+        """Bring the save in progress to its end, with the node doing nothing else.
+
+        A snapshot for followers ends here: they would take no more of it meanwhile.
+        """
         job = self.job
-        if job is not None:
+        if self.is_transfer:
+            self._give_up_job()
+        elif job is not None:
             job.run()
             self._end(job)
 
@@ -142,10 +147,11 @@ class Saver:
         self.job = None
         if self.is_transfer:
             self.is_transfer = False
-            return
-        self.last_seconds = int(self._node.clock.now() - job.begin_seconds)
-        self._note(job)
-        self._set_state(not job.error)
+        else:
+            self.last_seconds = int(self._node.clock.now() - job.begin_seconds)
+            self._note(job)
+            self._set_state(not job.error)
+        self._node.replication.followers.note_made(job)
 
     def _set_state(self, is_ok: bool) -> None:
         self.last_is_ok = is_ok

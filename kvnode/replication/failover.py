@@ -59,7 +59,9 @@ class Failover:
         node.pause.hold_writes(True)
         shown = f"{target[0]}:{target[1]}" if target is not None else "any"
         node.journal.note("notice", "failover-began", {"target": shown})
-        self.note_acknowledged()
+        replication.hand_on()
+        if node.dispatcher.unit is None:  # else the transaction around this comes first
+            self.note_acknowledged()
         if self.state == "waiting-for-sync":
             replication.followers.ask()
 

@@ -56,6 +56,7 @@ class Followers:
         self._all: dict[Session, Follower] = {}
         self._job: SnapshotJob | None = None  # the snapshot that is being made for followers
         self._is_direct_job = False  # whether it goes to them while it is made
+        self._file_name = ""  # that it gets otherwise
         self._next_cron = 0.0
         self._next_ping = 0.0
         self._none_since = node.clock.now()
@@ -189,7 +190,7 @@ class Followers:
         for follower in group:
             follower.state = SNAPSHOT
             follower.sent = history.offset
-            follower.acknowledged = history.offset
+            follower.acknowledged = 0  # until it has loaded it, and says so
             if follower.speaks_psync:
                 follower.send(b"+FULLRESYNC %b %d\r\n" % (history.id, history.offset))
 
@@ -207,12 +208,15 @@ class Followers:
     def _begin_file(self, group: list[Follower]) -> None:
         self._announce(group)
         self._node.saver.start()
+        self._file_name = self._node.config.text("dbfilename")
         self._job = self._node.saver.job
         self._is_direct_job = False
         self._node.journal.note("notice", "save-for-followers", {"followers": len(group)})
 
-    def _end_snapshot(self, job: SnapshotJob) -> None:
-        """Go on with those for whom a snapshot was made."""
+    def note_made(self, job: SnapshotJob) -> None:
+        """Go on with those for whom a snapshot was made, before another file takes its place."""
+        if job is not self._job:
+            return
         self._job = None
         for follower in self.all():
             if follower.state != SNAPSHOT:
@@ -227,7 +231,7 @@ class Followers:
 
     def _begin_sending(self, follower: Follower) -> None:
         disk = self._node.disk
-        name = self._node.config.text("dbfilename")
+        name = self._file_name
         try:
             size = disk.size(name)
             follower.file = disk.open(name)
@@ -264,7 +268,7 @@ class Followers:
             return
         if not any(follower.state in (SNAPSHOT, FILE) for follower in self._all.values()):
             try:
-                node.disk.remove(node.config.text("dbfilename"))
+                node.disk.remove(self._file_name)
             except OSError as error:
                 node.journal.note("warning", "cannot-remove-file", {"reason": reason_of(error)})
 
@@ -352,9 +356,6 @@ class Followers:
         if not self._all:
             self._age(now)
             return False
-        job = self._job
-        if job is not None and job.is_over:
-            self._end_snapshot(job)
         self._begin_snapshots(now)
         self._enforce(now)
         if now >= self._next_cron:
@@ -400,14 +401,16 @@ class Followers:
         timeout = self._node.config.number("repl-timeout")
         for follower in self.all():
             if follower.state == ONLINE:
-                if follower.speaks_psync and now - follower.heard_seconds > timeout:
+                # Lines without a word count too: it loads a snapshot, and says that it is there.
+                heard = max(follower.heard_seconds, follower.session.last_active)
+                if follower.speaks_psync and now - heard > timeout:
                     self.drop(follower, "silent for repl-timeout")
                 continue
             follower.note_progress(now)
             if now - follower.heard_seconds > timeout:
                 self.drop(follower, "silent for repl-timeout")
             elif follower.state == WAITS or (
-                follower.state == SNAPSHOT and not self._is_direct(follower)
+                follower.state == SNAPSHOT and not self._is_direct_job
             ):
                 follower.send(b"\n")
         replication = self._node.replication

@@ -55,6 +55,7 @@ class History:
     def begin_anew(self) -> None:
         """Begin a history that nobody can have a part of."""
         self.id = random_id(self._random)
+        self.is_known = True
         self.forget_second()
 
     def branch(self) -> None:

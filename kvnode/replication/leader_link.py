@@ -124,11 +124,15 @@ class LeaderLink:
         """The connection is gone, or could not be made."""
         if self.state == CONNECT:
             return
-        was_connected = self.state == CONNECTED
         node = self._node
-        self._close()
-        if was_connected:
+        if self.state == CONNECTED:
             self.down_since = node.clock.now()
+        snapshot = self.snapshot
+        if snapshot is not None and snapshot.is_received and not snapshot.error:
+            # All of it is there: it is loaded though nobody may have the data any more but we.
+            self._hang_up()
+        else:
+            self._close()
         if reason != self._failure:
             self._failure = reason
             fields: dict[str, object] = {"leader": f"{self.host}:{self.port}", "reason": reason}
@@ -139,16 +143,19 @@ class LeaderLink:
         """Stop following."""
         self._close()
 
-    def _close(self) -> None:
+    def _hang_up(self) -> None:
         line = self._line
         self._line = None
+        if line is not None:
+            line.close()
+
+    def _close(self) -> None:
+        self._hang_up()
         self.state = CONNECT
         snapshot = self.snapshot
         self.snapshot = None
         self._stream = None
         self._unrun = b""
-        if line is not None:
-            line.close()
         if snapshot is not None:
             snapshot.give_up()
         session = self.session
@@ -304,9 +311,8 @@ class LeaderLink:
     def _go_on_with_snapshot(self, snapshot: Snapshot) -> None:
         """Do a slice of what is to be done with it: written, loaded, counted as ours."""
         line = self._line
-        assert line is not None
         if not snapshot.is_received:
-            if not snapshot.is_full():
+            if line is not None and not snapshot.is_full():
                 line.hold(False)
             return
         was_loading = snapshot.is_loading
@@ -324,6 +330,9 @@ class LeaderLink:
             if not snapshot.name:
                 # SYNC gave no id: nobody can continue from this history.
                 history.begin_anew()
+            if line is None:
+                self._close()  # the connection ended meanwhile: the stream is asked for again
+                return
             size = int(snapshot.size)
             self._connect("full-sync-done", {"bytes": size, "keys": snapshot.keys})
             line.hold(False)
@@ -341,7 +350,7 @@ class LeaderLink:
         self._failure = ""
         session = node.connect(_LinkOutlet(self))
         session.is_leader = True
-        session.peer = f"{self.host}:{self.port}".encode()
+        session.peer = f"{self.host}:{self.port}".encode("utf-8", "surrogateescape")
         session.local = line.local
         session.descriptor = line.descriptor
         self.session = session
@@ -383,6 +392,8 @@ class LeaderLink:
         if place < end or self._unrun:
             line.hold(place < end)
         self._unrun = data[place:]
+        # Whoever waited for what came goes on now; this may end the link, so it is the last.
+        self._node.dispatcher.run_unblocked()
 
     def acknowledge(self) -> None:
         """Tell the leader how far this node is."""

@@ -61,6 +61,9 @@ class Snapshot:
 
     def take(self, data: bytes) -> None:
         """Take bytes that came from the leader."""
+        if self.is_received:
+            self.rest += data
+            return
         if self.total == _UNKNOWN and not self._mark:
             data = self._read_header(self._header + data)
             if self.error or (self.total == _UNKNOWN and not self._mark):
@@ -101,7 +104,7 @@ class Snapshot:
             self._memory = _Memory([])
             self._is_checked = way != "swapdb"
             return
-        temporary = f"temp-{int(self._node.clock.now())}.{os.getpid()}.rdb"
+        temporary = f"temp-sync-{os.getpid()}.{int(self._node.clock.now())}.rdb"
         incremental = config.flag("rdb-save-incremental-fsync")
         self._file = FileJob(self._node.disk, self._name, temporary, incremental)
 
@@ -126,6 +129,9 @@ class Snapshot:
             self._file.put(data)
 
     def _receive(self, rest: bytes) -> None:
+        if self.size == 0:
+            self.error = "the snapshot is empty"
+            return
         self.is_received = True
         self.rest = rest
         if self._file is not None:
@@ -186,6 +192,8 @@ class Snapshot:
             self.keys = loader.keys
             text = loader.fields.get(b"repl-stream-db", b"0")
             self.database = int(text) if text.isdigit() else 0
+            if self.database >= len(self._node.dataset.databases):
+                raise FileError(f"the stream is in database {self.database}, which is not here")
             self.is_done = True
             self._node.note_replaced()
             self._keep_file()
@@ -202,15 +210,30 @@ class Snapshot:
             else:
                 node.disk.remove(self._name)
         except OSError as error:
-            fields: dict[str, object] = {"file": self._name, "reason": reason_of(error)}
-            node.journal.note("warning", "cannot-keep-snapshot", fields)
+            self._note_trouble("cannot-keep-snapshot", error)
+
+    def _remove_file(self) -> None:
+        if self._file is not None:
+            try:
+                self._node.disk.remove(self._name)
+            except OSError as error:
+                self._note_trouble("cannot-remove-file", error)
+
+    def _note_trouble(self, event: str, error: OSError) -> None:
+        fields: dict[str, object] = {"file": self._name, "reason": reason_of(error)}
+        self._node.journal.note("warning", event, fields)
 
     def give_up(self) -> None:
         """Leave nothing behind of a snapshot that is not loaded whole."""
         if self.is_done:
             return
         if self._file is not None:
-            self._file.give_up()
+            if self._file.is_over:
+                self._remove_file()
+            else:
+                self._file.give_up()
+        if self._loader is not None:
+            self._loader.close()
         if self.is_loading:
             node = self._node
             node.loader = None

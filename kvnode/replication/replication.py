@@ -56,6 +56,10 @@ class Replication:
         """Return whether the node follows nobody."""
         return self.link is None
 
+    def is_receiving(self) -> bool:
+        """Return whether a snapshot comes from the leader."""
+        return self.link is not None and self.link.snapshot is not None
+
     def is_failing_over(self) -> bool:
         """Return whether the lead is being handed over."""
         return self.failover.is_in_progress()
@@ -65,6 +69,9 @@ class Replication:
         self.hand_on()
         was_leading = self.link is None
         self._end_link()
+        if self._node.dispatcher.unit is not None:
+            # What the transaction around this writes is part of no history.
+            self.history.is_known = False
         if was_leading:
             self._node.blocking.force_out(_UNBLOCKED)
         self.followers.drop_all("the node follows another one now")
@@ -84,8 +91,10 @@ class Replication:
         name = fields.get(b"repl-id", b"")
         offset = parse_int(fields.get(b"repl-offset", b""))
         database = parse_int(fields.get(b"repl-stream-db", b"0"))
-        if len(name) == _ID_BYTES and offset is not None and offset >= 0 and database is not None:
-            self.history.resume(name, offset, max(database, 0), not leader)
+        is_whole = len(name) == _ID_BYTES and offset is not None and offset >= 0
+        if is_whole and database is not None and 0 <= database < len(self._node.dataset.databases):
+            assert offset is not None
+            self.history.resume(name, offset, database, not leader)
         self.update()
         if leader:
             self.follow(leader[0], int(leader[1]))
@@ -94,8 +103,12 @@ class Replication:
         """Follow nobody any more, with the data as it is."""
         if self.link is None:
             return
+        self.hand_on()  # followers had it as the leader's stream
         self._end_link()
-        self.history.branch()
+        if self.history.is_known:
+            self.history.branch()
+        else:
+            self.history.begin_anew()
         # They have to learn the new id; they can go on from where they are.
         self.followers.drop_all("the node leads now")
         self.followers.begin()
@@ -103,6 +116,17 @@ class Replication:
         self._note_leader()
         self._node.journal.note("notice", "leads", {})
         self.update()
+
+    def note_other_data(self) -> None:
+        """The data is no copy of the history any more: whoever follows takes all of it anew."""
+        self.hand_on()
+        link = self.link
+        if link is not None:
+            self.history.is_known = False
+            link.lost("the data was reloaded")
+        elif self.history.backlog is not None:
+            self.history.begin_anew()
+        self.followers.drop_all("the data was reloaded")
 
     def _end_link(self) -> None:
         link = self.link
@@ -170,6 +194,8 @@ class Replication:
         self.hand_on()
         is_busy = self.followers.tick(now) or is_busy
         self.failover.tick(now)
+        if self._waits:
+            self._waits = [wait for wait in self._waits if wait.session.blocked is wait.blocked]
         return is_busy
 
     def forget(self, session: Session) -> None:
@@ -187,9 +213,10 @@ class Replication:
         link = self.link
         database = 0
         if link is not None:
-            if link.session is None or not history.is_known:
+            if not history.is_known or history.backlog is None:
                 return []
-            database = link.session.keyspace.index
+            session = link.session
+            database = history.database if session is None else session.keyspace.index
         elif history.backlog is None:
             return []
         self.hand_on()

@@ -14,6 +14,8 @@ from .disks import MemoryDisk
 
 OF_THE_DEAD = [
     "temp-5.rdb",
+    "temp-sync-5.rdb",
+    "temp-sync-5.1700000000.rdb",
     "temp-rewriteaof-5.aof",
     "temp-rewriteaof-bg-5.aof",
     "log/temp-rewriteaof-bg-05.aof",
@@ -21,6 +23,8 @@ OF_THE_DEAD = [
 OF_OTHERS = [
     "temp-6.rdb",  # that process lives
     "log/temp-rewriteaof-bg-6.aof",
+    "temp-sync-6.1700000000.rdb",
+    "temp-sync-.5.rdb",
     "temp-.rdb",
     "temp--5.rdb",
     "temp-5.rdb.bak",
