@@ -273,13 +273,6 @@ def test_a_node_without_followers_is_a_master(pair: Pair) -> None:
     """)
 
 
-def test_a_node_refuses_to_follow_another_one(pair: Pair) -> None:
-    wire = pair.client().ours
-    reply = wire.call("REPLICAOF", "127.0.0.1", "6379")
-    assert reply.kind == "error"
-    assert wire.call("ROLE").items()[0] == Reply("bulk", b"master")
-
-
 CLUSTER_REQUESTS = """
     CLUSTER
     CLUSTER NONSENSE
