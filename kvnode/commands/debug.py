@@ -63,7 +63,7 @@ _HELP: Final = (
     b"    set, map, attrib, push, verbatim, true, false.",
     b"QUICKLIST-PACKED-THRESHOLD <size>",
     b"    Checked and accepted; lists have no separate nodes for large elements here.",
-    b"RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+    b"RELOAD [option ...]",
     b"    Save the RDB file, drop all data, load the file. NOSAVE loads the file that is there,",
     b"    NOFLUSH drops nothing, MERGE replaces what is there by what the file has.",
     b"SET-ACTIVE-EXPIRE <0|1>",

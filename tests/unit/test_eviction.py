@@ -354,12 +354,12 @@ def test_what_clients_hold_counts_as_used() -> None:
     engine = engine_with("allkeys-lru", maxmemory="1gb")
     fill(engine, 50)
     for _ in range(20):  # until all tables were measured
-        engine.node.tick(engine.clock.seconds)
+        engine.wait(0.1)
     before = engine.node.used_memory()
     reader, _ = engine.client()
     for _ in range(20):
         reader.feed(b"GET k000\r\n")
-    engine.node.tick(engine.clock.seconds)
+    engine.wait(0.1)
     assert engine.node.used_memory() == before + SESSION_BYTES + 20 * 1009
     engine.node.disconnect(reader)
     assert engine.node.used_memory() == before
