@@ -1,7 +1,7 @@
 """INFO: the sections, each a function from the node to its lines.
 
 Names and their order are those of Redis 7.0.15, because dashboards and clients read them by name. A
-field whose subject does not exist here (replicas, forks, Lua memory) stays, with the value that
+field whose subject does not exist here (forks, modules, clusters) stays, with the value that
 Redis shows when there is none.
 """
 

@@ -87,7 +87,8 @@ def memory_stats(ctx: Context, argv: list[bytes]) -> Reply:
     node = ctx.node
     figures = MemoryFigures(node)
     items: list[Reply] = [b"peak.allocated", figures.peak, b"total.allocated", figures.used]
-    items += [b"startup.allocated", figures.startup, b"replication.backlog", 0]
+    items += [b"startup.allocated", figures.startup]
+    items += [b"replication.backlog", node.replication.history.memory()]
     items += [b"clients.slaves", 0, b"clients.normal", figures.clients, b"cluster.links", 0]
     scripting = node.scripting
     items += [b"aof.buffer", 0, b"lua.caches", scripting.scripts.memory]

@@ -277,7 +277,7 @@ def _durability() -> None:
     _flag("stop-writes-on-bgsave-error", True)
     _flag("rdbcompression", True)
     _flag("rdbchecksum", True, IMMUTABLE)
-    _flag("rdb-del-sync-files", False, INERT)
+    _flag("rdb-del-sync-files", False)
     _flag("rdb-save-incremental-fsync", True)
     _row("sanitize-dump-payload", Choice("no", "yes", "clients"), "no", INERT)
     _number("rdb-key-save-delay", 0, low=INT_MIN, flags=INERT | HIDDEN)
