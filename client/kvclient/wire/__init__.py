@@ -1,0 +1,1 @@
+"""What the two shells share: requests in, bytes out; bytes in, replies out. No socket, no clock."""
