@@ -1,0 +1,265 @@
+"""One connection on an asyncio loop: opened, greeted, flushed once a round, and closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from kvclient.errors import ConnectError, ProtocolError, ReplyError
+from kvclient.greeting import greeting, has_no_hello
+from kvclient.keepalive import set_keepalive
+from kvclient.options import Options
+from kvclient.routing import Address
+from kvclient.wire.channel import Argv, Channel, Request
+
+
+class Owner(Protocol):
+    """Who is told what happens to a connection."""
+
+    def refused(self, request: Request, error: ReplyError) -> None:
+        """An error reply came."""
+
+    def pushed(self, message: list[Any]) -> None:
+        """A push message came."""
+
+    def has_room(self) -> None:
+        """Requests may be submitted again."""
+
+    def lost(self, unanswered: list[Request], cause: BaseException | None) -> None:
+        """The connection is gone; these requests have no reply."""
+
+
+class Plain:
+    """An owner that raises errors at whoever asked, and ignores pushes: for a private connection."""
+
+    def refused(self, request: Request, error: ReplyError) -> None:
+        """Raise the error at the caller."""
+        request.fail(error)
+
+    def pushed(self, message: list[Any]) -> None:
+        """Ignore what was not asked for."""
+
+    def has_room(self) -> None:
+        """Nothing is held back."""
+
+    def lost(self, unanswered: list[Request], cause: BaseException | None) -> None:
+        """Raise at everyone who waits."""
+        error = cause if isinstance(cause, ProtocolError) else None
+        for request in unanswered:
+            request.fail(error or ConnectError(f"the connection was lost: {cause or 'closed'}"))
+
+
+class Inbox(Plain):
+    """An owner that keeps messages for one reader."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._messages: deque[Any] = deque()
+        self._reader: asyncio.Future[None] | None = None
+        self._failure: ConnectError | None = None
+
+    def pushed(self, message: list[Any]) -> None:
+        """Keep a message."""
+        self._messages.append(message)
+        self._wake()
+
+    def lost(self, unanswered: list[Request], cause: BaseException | None) -> None:
+        """Tell the reader, after the messages that came before."""
+        self._failure = ConnectError(f"{self._address}: the connection was lost: {cause or 'closed'}")
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def next(self, timeout_s: float) -> Any:
+        """Return the next message, None after `timeout_s`; ConnectError when there are no more."""
+        if not self._messages and self._failure is None:
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._reader
+            except TimeoutError:
+                return None
+            finally:
+                self._reader = None
+        if self._messages:
+            return self._messages.popleft()
+        if self._failure is not None:
+            raise self._failure
+        return None
+
+
+class Connection(asyncio.Protocol):
+    """A transport and its Channel. `owner` may be exchanged while nothing is in flight."""
+
+    def __init__(
+        self,
+        options: Options,
+        address: Address,
+        loop: asyncio.AbstractEventLoop,
+        owner: Owner,
+    ) -> None:
+        self.address = address
+        self.owner = owner
+        self._loop = loop
+        self._inbox: Inbox | None = None
+        self.channel = Channel(
+            options.decode,
+            self._ask_flush,
+            self._refused,
+            self._pushed,
+            self._has_room,
+            options.bytes_in_flight_max,
+        )
+        self.on_flush: Callable[[], None] | None = None
+        self.is_closed = False
+        self.protocol = 2
+        self._transport: asyncio.Transport | None = None
+        self._failure: BaseException | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on the replies; a stream that is no RESP ends the connection."""
+        try:
+            self.channel.receive(data)
+        except Exception as error:
+            # The parser raises several types where a stream makes no sense.
+            self.abort(error if isinstance(error, ProtocolError) else ProtocolError(str(error)))
+
+    def pause_writing(self) -> None:
+        """The socket takes no more: hold requests back."""
+        self.channel.pause()
+
+    def resume_writing(self) -> None:
+        """The socket takes more."""
+        self.channel.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the owner, once."""
+        self._end(self._failure or exc)
+
+    def abort(self, cause: BaseException | None = None) -> None:
+        """Close at once; what is in flight is lost for the reason `cause`."""
+        self._failure = cause
+        if self._transport is not None:
+            self._transport.abort()
+        self._end(cause)
+
+    def _end(self, cause: BaseException | None) -> None:
+        if not self.is_closed:
+            self.is_closed = True
+            self.owner.lost(self.channel.close(), cause)
+
+    def close(self) -> None:
+        """Close."""
+        self.abort()
+
+    def tell(self, argv: Argv) -> None:
+        """Send a request whose reply, if any, comes like a message; ConnectError if that fails."""
+        if self.is_closed:
+            raise ConnectError(f"{self.address}: the connection was lost")
+        self.channel.tell(argv)
+
+    def become_stream(self) -> None:
+        """From now on messages come, and no replies."""
+        self._inbox = Inbox(self.address)
+        self.owner = self._inbox
+        self.channel.is_stream = True
+
+    async def next_message(self, timeout_s: float) -> Any:
+        """Return the next message, None after `timeout_s`; ConnectError if the line fails."""
+        assert self._inbox is not None, "become_stream() comes first"
+        return await self._inbox.next(timeout_s)
+
+    def submit(self, argv: Argv, deadline_s: float, shape: Any = None) -> asyncio.Future[Any]:
+        """Send a request of this connection's own user; errors are raised by the future."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        deadline = self._loop.time() + deadline_s
+        self.channel.submit(Request(argv, shape, future, deadline))
+        return future
+
+    def _ask_flush(self) -> None:
+        self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self.on_flush is not None:
+            self.on_flush()
+        chunks = self.channel.take()
+        if not self.is_closed and self._transport is not None:
+            if len(chunks) == 1:
+                self._transport.write(chunks[0])
+            else:
+                self._transport.writelines(chunks)
+
+    def _refused(self, request: Request, error: ReplyError) -> None:
+        self.owner.refused(request, error)
+
+    def _pushed(self, message: list[Any]) -> None:
+        self.owner.pushed(message)
+
+    def _has_room(self) -> None:
+        self.owner.has_room()
+
+
+async def open_connection(options: Options, address: Address) -> Connection:
+    """Return a connection that has greeted the server; ConnectError or its error reply if not."""
+    loop = asyncio.get_running_loop()
+
+    def make() -> Connection:
+        return Connection(options, address, loop, Plain())
+
+    try:
+        async with asyncio.timeout(options.connect_timeout_s):
+            connection = await _dial(options, address, make)
+            try:
+                await _greet(connection, options)
+            except BaseException:
+                connection.abort()
+                raise
+    except TimeoutError:
+        raise ConnectError(f"{address}: no answer within {options.connect_timeout_s:g} s") from None
+    except OSError as error:
+        raise ConnectError(f"{address}: {error.strerror or error}") from error
+    return connection
+
+
+async def _dial(
+    options: Options, address: Address, make: Callable[[], Connection]
+) -> Connection:
+    loop = asyncio.get_running_loop()
+    context = options.ssl_context()
+    name = options.tls_server_name or address.host
+    if address.path is not None:
+        _, connection = await loop.create_unix_connection(
+            make, address.path, ssl=context, server_hostname=name if context else None
+        )
+        return connection
+    transport, connection = await loop.create_connection(
+        make, address.host, address.port, ssl=context, server_hostname=name if context else None
+    )
+    set_keepalive(transport.get_extra_info("socket"))
+    return connection
+
+
+async def _greet(connection: Connection, options: Options) -> None:
+    """Agree on the protocol, log in, select: RESP3, or RESP2 where the server has no HELLO."""
+    protocol = options.protocol
+    if protocol == 3:
+        try:
+            for argv in greeting(options, 3):
+                await connection.submit(argv, options.connect_timeout_s)
+        except ReplyError as error:
+            if not has_no_hello(error):
+                raise
+            protocol = 2
+    if protocol == 2:
+        for argv in greeting(options, 2):
+            await connection.submit(argv, options.connect_timeout_s)
+    connection.protocol = protocol

@@ -1,0 +1,225 @@
+"""What all views of one AsyncClient share: the links to the nodes, and what becomes of requests.
+
+There is no coroutine between a call and its reply. A call makes a future and writes a request; the
+reply, a repetition, a redirection or an error settles the future from the loop's callbacks. So a
+call may be cancelled at any moment, and nothing but its future knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import events
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from kvclient.aio.batch import Batch
+from kvclient.aio.connection import Connection, open_connection
+from kvclient.aio.link import Link
+from kvclient.batches import MULTI, as_transaction, transaction_replies
+from kvclient.errors import ConnectError, ReplyError, Unavailable, UsageError
+from kvclient.options import Options
+from kvclient.retrying import backoff_s, is_for_later
+from kvclient.routing import Address, Router, router_of
+from kvclient.wire.channel import Argv, Gate, Request, Sender, Shape
+from kvclient.wire.encoding import as_wire
+
+_TICK_S: Final = 0.025
+_CLOSED: Final = "the client was closed"
+
+
+class Core:
+    """Links, routes and the clock of one client; bound to the loop of its first call."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.router: Router = router_of(options)
+        self.gate = Gate()
+        self.is_closed = False
+        self._links: dict[Address, Link] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self._refresh: asyncio.Task[None] | None = None
+
+    def sender(self, deadline_s: float) -> Sender:
+        """Return the way in for calls with such a deadline."""
+        return Sender(
+            self.gate, deadline_s, events._get_running_loop, self._start_ticking, self.submit
+        )
+
+    def submit(self, argv: Argv, shape: Shape | None, deadline_s: float) -> asyncio.Future[Any]:
+        """Send a request where it belongs; for what the Sender cannot write at once."""
+        loop = self._bound_loop()
+        for argument in argv:
+            as_wire(argument)
+        future: asyncio.Future[Any] = loop.create_future()
+        request = Request(argv, shape, future, loop.time() + deadline_s)
+        self._start_ticking()
+        self.route(request)
+        return future
+
+    def submit_all(
+        self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool
+    ) -> asyncio.Future[list[Any]]:
+        """Send many requests; return the future of their replies, errors among them.
+
+        A transaction goes to one node and is executed as one; the others are sent to the nodes
+        that their keys name, side by side.
+        """
+        loop = self._bound_loop()
+        for part in parts:
+            for argument in part:
+                as_wire(argument)
+        future: asyncio.Future[list[Any]] = loop.create_future()
+        if not parts:
+            future.set_result([])
+            return future
+        deadline = loop.time() + deadline_s
+        self._start_ticking()
+        if is_transaction:
+            request = Request(
+                MULTI, transaction_replies, future, deadline, as_transaction(parts)
+            )
+            self.link(self.router.common_address(parts)).submit(request)
+            return future
+        batch = Batch(parts, future, deadline)
+        for address, indexes in self.router.groups(parts):
+            again = partial(self.is_sent_again, address)
+            self.link(address).submit(batch.group(indexes, again))
+        return future
+
+    def route(self, request: Request) -> None:
+        """Submit a request to the node that its keys name."""
+        self.link(self.router.address_of(request.argv)).submit(request)
+
+    def link(self, address: Address) -> Link:
+        """Return the link to a node, made when first asked for."""
+        link = self._links.get(address)
+        if link is None:
+            link = Link(self.options, address, self, self._link_changed, self._pushed)
+            link.on_flush = self._read_clock
+            self._links[address] = link
+        return link
+
+    async def private_connection(self, argv: Argv) -> Connection:
+        """Return a connection of the caller's own to the node that a request belongs to."""
+        loop = self._bound_loop()
+        deadline = loop.time() + self.options.deadline_s
+        attempt = 0
+        while True:
+            try:
+                return await open_connection(self.options, self.router.address_of(argv))
+            except ConnectError:
+                pause = backoff_s(attempt, self.options.backoff_s_min, self.options.backoff_s_max)
+                if loop.time() + pause >= deadline:
+                    raise
+            attempt += 1
+            await asyncio.sleep(pause)
+
+    def _bound_loop(self) -> asyncio.AbstractEventLoop:
+        loop = events._get_running_loop()
+        if loop is None:
+            raise UsageError("an AsyncClient is called from a coroutine; kvclient.Client blocks")
+        if self.is_closed:
+            raise UsageError(_CLOSED)
+        if loop is not self._loop:
+            self._bind(loop)
+        return loop
+
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Belong to a loop from now on: to the first, and to another when that one is closed."""
+        if self._loop is not None and not self._loop.is_closed():
+            raise UsageError(
+                "this AsyncClient belongs to another event loop that still runs;"
+                " make one client for each loop"
+            )
+        self._loop = loop
+        self._links.clear()
+        self._ticker = None
+        self._refresh = None
+        self.gate.channel = None
+        self.gate.is_ticking = False
+        self.gate.loop = loop
+
+    def _link_changed(self, link: Link) -> None:
+        """A link was opened or lost: with one node alone, calls write to it directly."""
+        if self.router.is_single:
+            self.gate.channel = link.channel
+
+    def _read_clock(self) -> None:
+        assert self._loop is not None
+        self.gate.now = self._loop.time()
+
+    def _pushed(self, link: Link, message: list[Any]) -> None:
+        """Nothing that a shared connection asked for comes as a push."""
+
+    # --- what a node refuses -----------------------------------------------------------------------
+
+    def refused(self, link: Link, request: Request, error: ReplyError) -> None:
+        """Send a refused request again where that helps before its deadline, else raise."""
+        if not self.is_sent_again(link.address, request, error):
+            request.fail(error)
+
+    def is_sent_again(self, address: Address, request: Request, error: ReplyError) -> bool:
+        """Send a request again that the node at `address` refused, if that helps."""
+        assert self._loop is not None
+        redirect = self.router.redirected(error, address)
+        if redirect is not None:
+            if redirect.refresh:
+                self.refresh_routes(address)
+            link = self.link(redirect.address)
+            if redirect.asking:
+                link.submit_asking(request)
+            else:
+                link.submit(request)
+            return True
+        if not is_for_later(error):
+            return False
+        pause = backoff_s(request.attempts, self.options.backoff_s_min, self.options.backoff_s_max)
+        if self._loop.time() + pause >= request.deadline:
+            return False
+        self._loop.call_later(pause, self._again, request)
+        return True
+
+    def _again(self, request: Request) -> None:
+        if self.is_closed:
+            request.fail(Unavailable(_CLOSED))
+        elif not request.future.done():
+            self._start_ticking()
+            self.route(request)
+
+    # --- time ---------------------------------------------------------------------------------------
+
+    def _start_ticking(self) -> None:
+        if not self.gate.is_ticking:
+            assert self._loop is not None
+            self.gate.is_ticking = True
+            self._ticker = self._loop.call_later(_TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        """Look after deadlines, as long as anything is under way."""
+        assert self._loop is not None
+        now = self._loop.time()
+        self.gate.now = now
+        is_needed = False
+        for link in list(self._links.values()):
+            if link.tick(now):
+                is_needed = True
+        if is_needed:
+            self._ticker = self._loop.call_later(_TICK_S, self._tick)
+        else:
+            self.gate.is_ticking = False
+
+    # --- the end ------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close every connection; whoever waits gets Unavailable."""
+        self.is_closed = True
+        self.gate.channel = None
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if self._refresh is not None:
+            self._refresh.cancel()
+        for link in self._links.values():
+            link.close(Unavailable(_CLOSED))
+        self._links.clear()

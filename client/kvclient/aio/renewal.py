@@ -1,0 +1,40 @@
+"""What is done again and again in the background, until it fails or is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from kvclient.errors import KvError
+
+
+class Renewal:
+    """Calls `renew` every `every_s` seconds, as long as it returns True.
+
+    An error of the connection is no end: the next call may succeed, and the lifetime of what is
+    renewed decides.
+    """
+
+    def __init__(self, renew: Callable[[], Awaitable[bool]], every_s: float) -> None:
+        self._renew = renew
+        self._every_s = every_s
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """End; no call is under way afterwards."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            with suppress(KvError):
+                if not await self._renew():
+                    return

@@ -1,0 +1,1 @@
+"""The blocking shell, for threads."""

@@ -1,0 +1,175 @@
+"""One blocking socket: opened, greeted, given time limits, and closed."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from contextlib import suppress
+from typing import Any
+
+from kvclient.errors import ConnectError, ReplyError
+from kvclient.forks import fork_generation
+from kvclient.greeting import greeting, has_no_hello
+from kvclient.keepalive import set_keepalive
+from kvclient.options import Options
+from kvclient.routing import Address
+from kvclient.wire.channel import Argv
+from kvclient.wire.line import RECEIVE_BYTES, Line
+
+_STALE_AFTER_S = 1.0
+"""A connection that was not used for so long is looked at before it is used: the server may have
+closed it, and a request sent into it would have an unknown outcome."""
+
+
+def is_time_limit(error: OSError) -> bool:
+    """Has a read or write ended because of `Connection.limit`?
+
+    TLS reports it by errors of its own; they are told by name, since `ssl` takes long to import.
+    """
+    return isinstance(error, BlockingIOError | TimeoutError) or type(error).__name__ in (
+        "SSLWantReadError",
+        "SSLWantWriteError",
+    )
+
+
+def ignore(message: list[Any]) -> None:
+    """Do nothing with a push message."""
+
+
+class Connection:
+    """A socket and its Line; used by one thread at a time."""
+
+    def __init__(self, options: Options, address: Address) -> None:
+        """Connect and greet; ConnectError, or the server's error reply, if that fails."""
+        self.address = address
+        self.generation = fork_generation()
+        self._limit_s = 0.0
+        self.protocol = options.protocol
+        self._socket = _dial(options, address)
+        self.line = Line(options.decode, self._socket.sendall, self._socket.recv, ignore)
+        try:
+            self.limit(options.connect_timeout_s)
+            self._greet(options)
+        except OSError as error:
+            self.close()
+            if is_time_limit(error):
+                raise no_answer(address, options) from None
+            raise ConnectError(f"{address}: {error.strerror or error}") from error
+        except BaseException:
+            self.close()
+            raise
+        self.used_at = time.monotonic()
+
+    def _greet(self, options: Options) -> None:
+        """Agree on the protocol, log in, select: RESP3, or RESP2 where the server has no HELLO."""
+        if options.protocol == 3:
+            try:
+                for argv in greeting(options, 3):
+                    self.ask(argv)
+                return
+            except ReplyError as error:
+                if not has_no_hello(error):
+                    raise
+        self.protocol = 2
+        for argv in greeting(options, 2):
+            self.ask(argv)
+
+    def ask(self, argv: Argv) -> Any:
+        """Send a request of the connection's own user; an error reply is raised."""
+        reply = self.line.exchange(argv)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def tell(self, argv: Argv) -> None:
+        """Send a request whose reply, if any, comes like a message; ConnectError if that fails."""
+        try:
+            self.line.tell(argv)
+        except OSError as error:
+            raise ConnectError(f"{self.address}: {error.strerror or error}") from error
+
+    def become_stream(self) -> None:
+        """From now on messages come, and no replies."""
+
+    def next_message(self, timeout_s: float) -> Any:
+        """Return the next message, None after `timeout_s`; ConnectError if the line fails."""
+        self.limit(max(timeout_s, 0.0))
+        try:
+            return self.line.next_message()
+        except OSError as error:
+            if is_time_limit(error):
+                return None
+            raise ConnectError(f"{self.address}: {error.strerror or error}") from error
+
+    def limit(self, seconds: float) -> None:
+        """Let every read and write end after `seconds`, with BlockingIOError."""
+        if seconds != self._limit_s:
+            self._limit_s = seconds
+            whole = int(seconds)
+            # At least a microsecond: zero means no limit at all.
+            value = struct.pack("@ll", whole, max(1, int((seconds - whole) * 1e6)))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+
+    def unlimit(self) -> None:
+        """Let reads and writes wait for as long as it takes."""
+        self._limit_s = 0.0
+        value = struct.pack("@ll", 0, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+
+    def is_fit(self, now: float) -> bool:
+        """May the next request be sent here? Not after a fork, an interruption, or the server's end."""
+        if self.generation != fork_generation() or not self.line.is_clean:
+            return False
+        return now - self.used_at < _STALE_AFTER_S or not self._has_ended()
+
+    def _has_ended(self) -> bool:
+        """Look, without waiting, whether the server has closed the connection."""
+        self._socket.setblocking(False)
+        try:
+            data = self._socket.recv(RECEIVE_BYTES)
+        except OSError as error:
+            return not is_time_limit(error)
+        finally:
+            self._socket.setblocking(True)
+        if data:
+            # Pushes: nobody waits for a reply.
+            self.line.take_pushes(data)
+        return not data
+
+    def close(self) -> None:
+        """Close the socket; a thread that waits on it wakes up."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+def no_answer(address: Address, options: Options) -> ConnectError:
+    """Return the error of a server that is silent while a connection is made."""
+    return ConnectError(f"{address}: no answer within {options.connect_timeout_s:g} s")
+
+
+def _dial(options: Options, address: Address) -> socket.socket:
+    try:
+        if address.path is not None:
+            plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            plain.settimeout(options.connect_timeout_s)
+            plain.connect(address.path)
+        else:
+            plain = socket.create_connection(
+                (address.host, address.port), options.connect_timeout_s
+            )
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            set_keepalive(plain)
+        context = options.ssl_context()
+        if context is not None:
+            name = options.tls_server_name or address.host
+            plain = context.wrap_socket(plain, server_hostname=name)
+    except TimeoutError:
+        raise no_answer(address, options) from None
+    except OSError as error:
+        raise ConnectError(f"{address}: {error.strerror or error}") from error
+    plain.settimeout(None)
+    return plain

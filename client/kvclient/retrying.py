@@ -1,0 +1,79 @@
+"""What becomes of a request that was refused or lost, for both shells; no clock, no socket.
+
+- An error reply that says "not now" means that nothing was executed: whatever it was, it may be
+  sent again until its deadline.
+- A request that never left may be sent again. One that left and has no reply may have been
+  executed: it is sent again only if executing it twice leaves what executing it once leaves, or
+  if it carries a request id, by which the server knows it again.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from kvclient.errors import (
+    ConnectError,
+    DeadlineExceeded,
+    KvError,
+    NotReadyError,
+    OutcomeUnknown,
+    ReplyError,
+)
+from kvclient.traits import traits_of
+from kvclient.wire.channel import Argv
+from kvclient.wire.encoding import as_wire
+
+_NAME_LENGTH_MAX: Final = 40
+
+
+def is_for_later(error: ReplyError) -> bool:
+    """Does the error say that the same node will do it a little later?"""
+    return isinstance(error, NotReadyError)
+
+
+def may_repeat(argv: Argv) -> bool:
+    """May a request be sent again after its reply was lost?"""
+    return argv[0] == b"REQUEST" or traits_of(argv).is_idempotent(argv)
+
+
+def may_repeat_all(argv: Argv, parts: list[Argv] | None) -> bool:
+    """May a request, or every part of one with parts, be sent again?"""
+    if parts is None:
+        return may_repeat(argv)
+    return all(may_repeat(part) for part in parts)
+
+
+def backoff_s(attempt: int, least_s: float, most_s: float) -> float:
+    """Return how long to wait before another attempt: doubling, with jitter of a half."""
+    span = min(most_s, least_s * 2.0 ** min(attempt, 30))
+    return span * (0.5 + random.random() / 2)
+
+
+def printed(argv: Argv) -> str:
+    """Return a command's name for a message; never its arguments, which may be secret."""
+    name = as_wire(argv[0]).decode("utf-8", "replace")
+    return name[:_NAME_LENGTH_MAX]
+
+
+def after_deadline(
+    argv: Argv, was_sent: bool, repeatable: bool, address: object, cause: BaseException | None
+) -> KvError:
+    """Return the error of a request whose deadline has passed."""
+    name = printed(argv)
+    if was_sent and not repeatable:
+        return OutcomeUnknown(
+            f"{name}: sent to {address}, no reply within the deadline; it may have been executed"
+        )
+    if cause is not None:
+        return ConnectError(f"{name}: no connection to {address} within the deadline: {cause}")
+    return DeadlineExceeded(f"{name}: no reply from {address} within the deadline")
+
+
+def after_loss(argv: Argv, address: object, cause: BaseException | None) -> OutcomeUnknown:
+    """Return the error of a request whose connection was lost after it was sent."""
+    reason = f" ({cause})" if cause is not None and str(cause) else ""
+    return OutcomeUnknown(
+        f"{printed(argv)}: the connection to {address} was lost{reason} before the reply;"
+        " it may have been executed"
+    )
