@@ -99,9 +99,10 @@ def _read(line: str) -> CommandFacts:
 
 
 def _read_key(text: str) -> KeyFacts:
-    begin, keyword, last, step, limit, keynum, first, unknown, access = text.split(",")
-    numbers = [int(number) for number in (last, step, limit, keynum, first)]
-    return KeyFacts(int(begin), keyword, *numbers, unknown == "yes", access)
+    begin, keyword, *counts, unknown, access = text.split(",")
+    last, step, limit, keynum, first = map(int, counts)
+    known = (int(begin), keyword, last, step, limit, keynum, first)
+    return KeyFacts(*known, unknown == "yes", access)
 
 
 _TABLE: Final = """\\
