@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from kvclient.errors import ReplyError
+from kvclient.errors import KvError, ReplyError
+from kvclient.routing.spread import Merge
 from kvclient.wire.channel import Argv, Request
 
 Again: TypeAlias = Callable[[Request, ReplyError], bool]
@@ -19,7 +20,7 @@ class Batch:
     def __init__(
         self,
         parts: Sequence[Argv],
-        future: asyncio.Future[list[Any]],
+        future: asyncio.Future[list[Any]] | Whole,
         deadline: float,
     ) -> None:
         self.parts = parts
@@ -27,6 +28,10 @@ class Batch:
         self.deadline = deadline
         self._replies: list[Any] = [None] * len(parts)
         self._left = len(parts)
+
+    def single(self, index: int) -> Request:
+        """Return the request for one part alone."""
+        return Request(self.parts[index], None, _Place(self, index), self.deadline)
 
     def group(self, indexes: Sequence[int], again: Again) -> Request:
         """Return the request that asks for some of the parts."""
@@ -38,8 +43,7 @@ class Batch:
         """Take the replies of a group; a part that may be asked again is."""
         for index, reply in zip(indexes, replies):
             if isinstance(reply, ReplyError):
-                part = Request(self.parts[index], None, _Place(self, index), self.deadline)
-                if again(part, reply):
+                if again(self.single(index), reply):
                     continue
             self.put(index, reply)
 
@@ -85,6 +89,25 @@ class _GroupPlace:
     def set_exception(self, error: BaseException) -> None:
         for index in self._indexes:
             self._batch.put(index, error)
+
+
+class Whole:
+    """What stands for the future of the parts of a request that concerns several nodes."""
+
+    def __init__(self, request: Request, merge: Merge) -> None:
+        self._request = request
+        self._merge = merge
+
+    def done(self) -> bool:
+        return bool(self._request.future.done())
+
+    def set_result(self, replies: list[Any]) -> None:
+        try:
+            reply = self._merge(replies)
+        except KvError as error:
+            self._request.fail(error)
+        else:
+            self._request.settle(reply)
 
 
 class Rest:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from kvclient.errors import ConnectError, ProtocolError, ReplyError
-from kvclient.greeting import greeting, has_no_hello
-from kvclient.keepalive import set_keepalive
+from kvclient.handshake import handshake, knows_no_hello
 from kvclient.options import Options
-from kvclient.routing import Address
+from kvclient.routing.address import Address
+from kvclient.sockets import set_keepalive
 from kvclient.wire.channel import Argv, Channel, Request
 
 
@@ -235,8 +235,8 @@ async def _dial(
 ) -> Connection:
     loop = asyncio.get_running_loop()
     context = options.ssl_context()
-    name = options.tls_server_name or address.host
-    if address.path is not None:
+    name = options.server_name(address)
+    if address.path:
         _, connection = await loop.create_unix_connection(
             make, address.path, ssl=context, server_hostname=name if context else None
         )
@@ -244,7 +244,7 @@ async def _dial(
     transport, connection = await loop.create_connection(
         make, address.host, address.port, ssl=context, server_hostname=name if context else None
     )
-    set_keepalive(transport.get_extra_info("socket"))
+    set_keepalive(transport.get_extra_info("socket"), options.keepalive_s)
     return connection
 
 
@@ -253,13 +253,13 @@ async def _greet(connection: Connection, options: Options) -> None:
     protocol = options.protocol
     if protocol == 3:
         try:
-            for argv in greeting(options, 3):
+            for argv in handshake(options, 3):
                 await connection.submit(argv, options.connect_timeout_s)
         except ReplyError as error:
-            if not has_no_hello(error):
+            if not knows_no_hello(error):
                 raise
             protocol = 2
     if protocol == 2:
-        for argv in greeting(options, 2):
+        for argv in handshake(options, 2):
             await connection.submit(argv, options.connect_timeout_s)
     connection.protocol = protocol

@@ -13,18 +13,20 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from kvclient.aio.batch import Batch
+from kvclient.aio.batch import Batch, Whole
 from kvclient.aio.connection import Connection, open_connection
 from kvclient.aio.link import Link
 from kvclient.batches import MULTI, as_transaction, transaction_replies
-from kvclient.errors import ConnectError, ReplyError, Unavailable, UsageError
+from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
 from kvclient.options import Options
-from kvclient.retrying import backoff_s, is_for_later
-from kvclient.routing import Address, Router, router_of
+from kvclient.retrying import backoff_s, is_for_later, printed
+from kvclient.routing.address import Address
+from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Gate, Request, Sender, Shape
 from kvclient.wire.encoding import as_wire
 
 _TICK_S: Final = 0.025
+_SLOTS: Final = (b"CLUSTER", b"SLOTS")
 _CLOSED: Final = "the client was closed"
 
 
@@ -53,9 +55,8 @@ class Core:
         for argument in argv:
             as_wire(argument)
         future: asyncio.Future[Any] = loop.create_future()
-        request = Request(argv, shape, future, loop.time() + deadline_s)
         self._start_ticking()
-        self.route(request)
+        self.route(Request(argv, shape, future, loop.time() + deadline_s))
         return future
 
     def submit_all(
@@ -77,20 +78,42 @@ class Core:
         deadline = loop.time() + deadline_s
         self._start_ticking()
         if is_transaction:
-            request = Request(
-                MULTI, transaction_replies, future, deadline, as_transaction(parts)
-            )
-            self.link(self.router.common_address(parts)).submit(request)
+            address = self.router.address_of_all(parts)
+            transaction = as_transaction(parts)
+            request = Request(MULTI, transaction_replies, future, deadline, transaction)
+            self.link(address).submit(request)
             return future
         batch = Batch(parts, future, deadline)
-        for address, indexes in self.router.groups(parts):
-            again = partial(self.is_sent_again, address)
+        groups: dict[Address, list[int]] = {}
+        for index, part in enumerate(parts):
+            address_or_none = self.router.address_of(part)
+            if address_or_none is None:
+                self._split(batch.single(index))
+            else:
+                groups.setdefault(address_or_none, []).append(index)
+        for address, indexes in groups.items():
+            again = partial(self._is_sent_again, address)
             self.link(address).submit(batch.group(indexes, again))
         return future
 
     def route(self, request: Request) -> None:
-        """Submit a request to the node that its keys name."""
-        self.link(self.router.address_of(request.argv)).submit(request)
+        """Submit a request to the node, or the nodes, that its keys name."""
+        address = self.router.address_of(request.argv)
+        if address is None:
+            self._split(request)
+        else:
+            self.link(address).submit(request)
+        if self.router.map_is_due:
+            self._refresh_map()
+
+    def _split(self, request: Request) -> None:
+        """Send the parts of a request to their nodes; its reply is made of theirs."""
+        plan = self.router.split(request.argv)
+        whole = Whole(request, plan.merge)
+        batch = Batch([part.argv for part in plan.parts], whole, request.deadline)
+        for index, part in enumerate(plan.parts):
+            again = partial(self._is_sent_again, part.address)
+            self.link(part.address).submit(batch.group([index], again))
 
     def link(self, address: Address) -> Link:
         """Return the link to a node, made when first asked for."""
@@ -108,13 +131,19 @@ class Core:
         attempt = 0
         while True:
             try:
-                return await open_connection(self.options, self.router.address_of(argv))
+                return await open_connection(self.options, self._private_address(argv))
             except ConnectError:
-                pause = backoff_s(attempt, self.options.backoff_s_min, self.options.backoff_s_max)
+                pause = backoff_s(attempt, self.options.backoff_min_s, self.options.backoff_max_s)
                 if loop.time() + pause >= deadline:
                     raise
             attempt += 1
             await asyncio.sleep(pause)
+
+    def _private_address(self, argv: Argv) -> Address:
+        address = self.router.address_of(argv, leader_only=True)
+        if address is None:
+            raise UsageError(f"{printed(argv)}: its keys lie on several nodes")
+        return address
 
     def _bound_loop(self) -> asyncio.AbstractEventLoop:
         loop = events._get_running_loop()
@@ -143,7 +172,7 @@ class Core:
 
     def _link_changed(self, link: Link) -> None:
         """A link was opened or lost: with one node alone, calls write to it directly."""
-        if self.router.is_single:
+        if self.options.mode == "standalone":
             self.gate.channel = link.channel
 
     def _read_clock(self) -> None:
@@ -157,16 +186,16 @@ class Core:
 
     def refused(self, link: Link, request: Request, error: ReplyError) -> None:
         """Send a refused request again where that helps before its deadline, else raise."""
-        if not self.is_sent_again(link.address, request, error):
+        if not self._is_sent_again(link.address, request, error):
             request.fail(error)
 
-    def is_sent_again(self, address: Address, request: Request, error: ReplyError) -> bool:
+    def _is_sent_again(self, address: Address, request: Request, error: ReplyError) -> bool:
         """Send a request again that the node at `address` refused, if that helps."""
         assert self._loop is not None
         redirect = self.router.redirected(error, address)
+        if self.router.map_is_due:
+            self._refresh_map()
         if redirect is not None:
-            if redirect.refresh:
-                self.refresh_routes(address)
             link = self.link(redirect.address)
             if redirect.asking:
                 link.submit_asking(request)
@@ -175,7 +204,7 @@ class Core:
             return True
         if not is_for_later(error):
             return False
-        pause = backoff_s(request.attempts, self.options.backoff_s_min, self.options.backoff_s_max)
+        pause = backoff_s(request.attempts, self.options.backoff_min_s, self.options.backoff_max_s)
         if self._loop.time() + pause >= request.deadline:
             return False
         self._loop.call_later(pause, self._again, request)
@@ -187,6 +216,28 @@ class Core:
         elif not request.future.done():
             self._start_ticking()
             self.route(request)
+
+    def _refresh_map(self) -> None:
+        """Ask for the cluster's map, unless that is under way."""
+        if self._refresh is None and self._loop is not None and not self.is_closed:
+            self._refresh = self._loop.create_task(self._learn_map())
+
+    async def _learn_map(self) -> None:
+        """Ask one node after another until one tells its map."""
+        router = self.router
+        try:
+            for address in router.sources():
+                deadline = asyncio.get_running_loop().time() + self.options.connect_timeout_s
+                future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+                self._start_ticking()
+                self.link(address).submit(Request(_SLOTS, None, future, deadline))
+                try:
+                    router.learn(await future, address)
+                except KvError:
+                    continue
+                return
+        finally:
+            self._refresh = None
 
     # --- time ---------------------------------------------------------------------------------------
 

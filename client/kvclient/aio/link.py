@@ -18,7 +18,7 @@ from kvclient.batches import MULTI
 from kvclient.errors import ConnectError, KvError, ProtocolError, ReplyError
 from kvclient.options import Options
 from kvclient.retrying import after_deadline, after_loss, backoff_s, may_repeat, may_repeat_all
-from kvclient.routing import Address
+from kvclient.routing.address import Address
 from kvclient.wire.channel import Channel, Request
 
 
@@ -100,7 +100,7 @@ class Link:
                 except ConnectError as error:
                     self._failure = error
                     await asyncio.sleep(
-                        backoff_s(attempt, self.options.backoff_s_min, self.options.backoff_s_max)
+                        backoff_s(attempt, self.options.backoff_min_s, self.options.backoff_max_s)
                     )
                     attempt += 1
                 except KvError as error:

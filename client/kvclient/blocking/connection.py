@@ -10,10 +10,10 @@ from typing import Any
 
 from kvclient.errors import ConnectError, ReplyError
 from kvclient.forks import fork_generation
-from kvclient.greeting import greeting, has_no_hello
-from kvclient.keepalive import set_keepalive
+from kvclient.handshake import handshake, knows_no_hello
 from kvclient.options import Options
-from kvclient.routing import Address
+from kvclient.routing.address import Address
+from kvclient.sockets import set_keepalive
 from kvclient.wire.channel import Argv
 from kvclient.wire.line import RECEIVE_BYTES, Line
 
@@ -65,14 +65,14 @@ class Connection:
         """Agree on the protocol, log in, select: RESP3, or RESP2 where the server has no HELLO."""
         if options.protocol == 3:
             try:
-                for argv in greeting(options, 3):
+                for argv in handshake(options, 3):
                     self.ask(argv)
                 return
             except ReplyError as error:
-                if not has_no_hello(error):
+                if not knows_no_hello(error):
                     raise
         self.protocol = 2
-        for argv in greeting(options, 2):
+        for argv in handshake(options, 2):
             self.ask(argv)
 
     def ask(self, argv: Argv) -> Any:
@@ -153,7 +153,7 @@ def no_answer(address: Address, options: Options) -> ConnectError:
 
 def _dial(options: Options, address: Address) -> socket.socket:
     try:
-        if address.path is not None:
+        if address.path:
             plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             plain.settimeout(options.connect_timeout_s)
             plain.connect(address.path)
@@ -162,10 +162,10 @@ def _dial(options: Options, address: Address) -> socket.socket:
                 (address.host, address.port), options.connect_timeout_s
             )
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            set_keepalive(plain)
+            set_keepalive(plain, options.keepalive_s)
         context = options.ssl_context()
         if context is not None:
-            name = options.tls_server_name or address.host
+            name = options.server_name(address)
             plain = context.wrap_socket(plain, server_hostname=name)
     except TimeoutError:
         raise no_answer(address, options) from None

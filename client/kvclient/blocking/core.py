@@ -11,7 +11,8 @@ from kvclient.blocking.connection import Connection, is_time_limit
 from kvclient.errors import ConnectError, KvError, ProtocolError, ReplyError, UsageError
 from kvclient.options import Options
 from kvclient.retrying import after_deadline, after_loss, backoff_s, is_for_later, may_repeat
-from kvclient.routing import Address, Router, router_of
+from kvclient.routing.address import Address
+from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Shape
 
 _CLOSED: Final = "the client was closed"
@@ -167,7 +168,7 @@ class Attempts:
         self._number += 1
 
     def _pause_s(self) -> float:
-        return backoff_s(self._number, self._options.backoff_s_min, self._options.backoff_s_max)
+        return backoff_s(self._number, self._options.backoff_min_s, self._options.backoff_max_s)
 
     def _too_late(self, cause: ConnectError | None) -> KvError:
         return after_deadline(
