@@ -1,0 +1,1 @@
+"""The blocking flavour, generated from the asynchronous one by `make client`."""
