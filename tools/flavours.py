@@ -188,7 +188,7 @@ def in_prose(text: str, flavour: Flavour) -> str:
     """Return a comment or a string with the examples in it turned as well."""
     if not flavour.names:
         return text
-    text = re.sub(r"\bawait |\basync (?=for|with|def)", "", text)
+    text = re.sub(r"\bawait (?=[\w.]+\()|\basync (?=for|with|def)", "", text)
     return re.sub(r"\w+", lambda word: renamed(word[0], flavour), text)
 
 

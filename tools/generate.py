@@ -10,12 +10,12 @@ With --check nothing is written; the exit status says whether the files are what
 import argparse
 import importlib
 import pkgutil
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import flavours
 import kvnode.commands
 from kvnode.command import CARDS, FLAG_NAMES, Card, KeySpec
 from kvnode.syntax import parse, printed
@@ -126,10 +126,18 @@ def docs(cards: dict[str, Card]) -> str:
     return "\n".join(parts)
 
 
+def client() -> dict[str, str]:
+    """Return the text of every generated file of the client, by its path."""
+    # Not imported: a script's folder is not on the path where PYTHONSAFEPATH is set.
+    flavours = runpy.run_path(str(PROJECT / "tools/flavours.py"))
+    texts: dict[str, str] = flavours["client"]()
+    return texts
+
+
 OUTPUTS: Final[dict[str, Callable[[], dict[str, str]]]] = {
     "facts": lambda: {"protocol/kvprotocol/facts.py": facts(load_cards())},
     "docs": lambda: {"docs/commands.md": docs(load_cards())},
-    "client": flavours.client,
+    "client": client,
 }
 
 

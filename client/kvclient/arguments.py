@@ -170,4 +170,4 @@ def trimming(
             raise ArgumentError("limit goes with maxlen or minid")
         return ()
     word, threshold = bound
-    return (word, b"~" if approximate else b"=", threshold, *option(b"LIMIT", at_most))
+    return (word, *((b"~",) if approximate else ()), threshold, *option(b"LIMIT", at_most))

@@ -8,8 +8,9 @@ reply does not fit; the connection makes a ProtocolError of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from kvclient.results import CommonRun, CommonSubsequence, Info, Place, SlowCommand
 
@@ -158,11 +159,6 @@ def scored(reply: Any) -> list[tuple[Any, float]]:
     return [(member, number(score)) for member, score in pairs(reply)]
 
 
-def optional_tuple(reply: Any) -> tuple[Any, ...] | None:
-    """A key and what was taken from it, or None."""
-    return None if reply is None else tuple(_list(reply))
-
-
 def optional_pair(reply: Any) -> tuple[Any, Any] | None:
     """Two values, or None."""
     if reply is None:
@@ -185,16 +181,6 @@ def taken_several_scored(reply: Any) -> tuple[Any, list[tuple[Any, float]]] | No
         return None
     key, taken = _list(reply)
     return key, scored(taken)
-
-
-def grouped(size: int) -> Callable[[Any], list[tuple[Any, ...]]]:
-    """Return the shape of a flat list whose items belong together by `size`."""
-
-    def groups(reply: Any) -> list[tuple[Any, ...]]:
-        walk = iter(_list(reply))
-        return list(zip(*[walk] * size, strict=True))
-
-    return groups
 
 
 # Walks
@@ -281,6 +267,10 @@ def described(reply: Any) -> dict[str, Any]:
     return {text(name): value for name, value in mapping(reply).items()}
 
 
+# What else has an equals sign is a path.
+_PART_NAME: Final = re.compile(r"[\w.-]+")
+
+
 def _plain(value: str) -> int | float | str:
     for kind in (int, float):
         try:
@@ -297,7 +287,7 @@ def _info_value(value: str) -> int | float | str | dict[str, int | float | str]:
     if "=" not in value:
         return _plain(value)
     parts = [part.partition("=") for part in value.split(",")]
-    if not all(equals for _, equals, _ in parts):
+    if not all(equals and _PART_NAME.fullmatch(name) for name, equals, _ in parts):
         return value
     return {name: _plain(part) for name, _, part in parts}
 
