@@ -41,7 +41,7 @@ test-compiled: tools
 
 test-interpreted: tools
 	KVNODE_BUILD=interpreted $(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadfile \
-		--cov --cov-report=term tests/unit tests/wire tests/tidy
+		--cov --cov-report=term tests/unit tests/wire tests/client tests/tidy
 
 lint: tools
 	$(BIN)/ruff check

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, Protocol, TypeAlias, TypeGuard, TypeVar, runtime_checkable
 
 from kvclient.errors import ArgumentError
@@ -67,14 +68,17 @@ def flat_pairs(pairs: Pairs[Argument, Argument]) -> Argv:
 
 def at_most_one(**options: object) -> None:
     """Raise ArgumentError if more than one of the options is given (not None, not False)."""
-    given = [name for name, value in options.items() if value is not None and value is not False]
-    if len(given) > 1:
-        raise ArgumentError(f"{' and '.join(given)} exclude each other")
+    given = ""
+    for name, value in options.items():
+        if value is not None and value is not False:
+            if given:
+                raise ArgumentError(f"{given} and {name} exclude each other")
+            given = name
 
 
 def together(**options: object) -> None:
     """Raise ArgumentError if some of the options are given and others are None."""
-    missing = [name for name, value in options.items() if value is None]
+    missing = [name for name in options if options[name] is None]
     if missing and len(missing) < len(options):
         raise ArgumentError(f"{' and '.join(options)} go together; missing: {', '.join(missing)}")
 
@@ -131,7 +135,9 @@ def lifetime(
     **others: bool,
 ) -> Argv:
     """Return the words of SET and GETEX that say when the key expires, if at all."""
-    at_most_one(ex=ex, px=px, exat=exat, pxat=pxat, **others)
+    given = (ex is not None) + (px is not None) + (exat is not None) + (pxat is not None)
+    if given > 1 or (given and any(others.values())):
+        at_most_one(ex=ex, px=px, exat=exat, pxat=pxat, **others)
     if ex is not None:
         return in_units(ex, b"EX", b"PX")
     if px is not None:
@@ -143,9 +149,19 @@ def lifetime(
     return ()
 
 
+# The few combinations are made once; making one takes longer than all else in a call.
+@lru_cache(maxsize=1024)
 def flags(**options: bool) -> Argv:
     """Return the names of those options that are set, as words."""
-    return tuple(name.upper().encode() for name, is_set in options.items() if is_set)
+    return tuple([name.upper() for name, is_set in options.items() if is_set])
+
+
+@lru_cache(maxsize=64)
+def condition(nx: bool, xx: bool, gt: bool, lt: bool) -> Argv:
+    """Return the word that says when something is to be changed, if any."""
+    at_most_one(nx=nx, xx=xx)
+    at_most_one(nx=nx, gt=gt, lt=lt)
+    return flags(nx=nx, xx=xx, gt=gt, lt=lt)
 
 
 def option(word: bytes, value: Argument | None) -> Argv:
@@ -155,15 +171,19 @@ def option(word: bytes, value: Argument | None) -> Argv:
 
 def limit(offset: int | None, num: int | None) -> Argv:
     """Return `LIMIT offset num`, or nothing."""
-    together(offset=offset, num=num)
-    return () if offset is None or num is None else (b"LIMIT", offset, num)
+    if offset is None and num is None:
+        return ()
+    if offset is None or num is None:
+        raise ArgumentError("the first and the number of a range go together")
+    return b"LIMIT", offset, num
 
 
 def trimming(
     maxlen: int | None, minid: Argument | None, approximate: bool, at_most: int | None
 ) -> Argv:
     """Return the words of XADD and XTRIM that say how a stream is trimmed, if at all."""
-    at_most_one(maxlen=maxlen, minid=minid)
+    if maxlen is not None and minid is not None:
+        at_most_one(maxlen=maxlen, minid=minid)
     bound = option(b"MAXLEN", maxlen) or option(b"MINID", minid)
     if not bound:
         if at_most is not None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pytest
 
 from ..wire.servers import Server, both_servers
-from .transport import Wire
+from .transport import AsyncWire, Wire, connect, connect_async
 
 KINDS = list(product(("kvnode", "redis-server"), (2, 3), (False, True)))
 NAMES = [
@@ -42,7 +42,7 @@ def c(kind: tuple[str, int, bool], servers: dict[str, Server]) -> Iterator[Wire]
     """A client whose server is empty."""
     name, protocol, decode = kind
     servers[name].revive()
-    client = Wire(servers[name].port, protocol=protocol, decode=decode)
+    client = connect(servers[name].port, protocol=protocol, decode=decode)
     try:
         client.flushall()
         client.function_flush()
@@ -50,6 +50,15 @@ def c(kind: tuple[str, int, bool], servers: dict[str, Server]) -> Iterator[Wire]
         yield client
     finally:
         client.close()
+
+
+@pytest.fixture
+def a(c: Wire, kind: tuple[str, int, bool], servers: dict[str, Server]) -> Iterator[AsyncWire]:
+    """An asynchronous client of the same server, which `c` has emptied."""
+    name, protocol, decode = kind
+    client = connect_async(servers[name].port, protocol=protocol, decode=decode)
+    yield client
+    client.close()
 
 
 @pytest.fixture

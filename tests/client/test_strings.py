@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,9 @@ def test_a_string_is_set_read_and_taken(c: Wire, t: Texts) -> None:
 
 
 def test_a_string_expires_as_the_options_say(c: Wire, t: Texts) -> None:
-    for options in ({"ex": 100}, {"ex": 99.5}, {"px": 100000}, {"ex": timedelta(minutes=1)}):
+    minute = timedelta(minutes=1)
+    lifetimes: list[dict[str, Any]] = [{"ex": 100}, {"ex": 99.5}, {"px": 100000}, {"ex": minute}]
+    for options in lifetimes:
         c.set("k", "v", **options)
         assert 59000 < c.pttl("k") <= 100000
     c.set("k", "w", keepttl=True)

@@ -1,13 +1,18 @@
-"""A connection with the typed methods and nothing else: one request, one reply."""
+"""A connection with the typed methods and nothing else: one request, one reply.
+
+`connect` and `connect_async` say which clients the tests of this folder run with.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from kvclient.arguments import Argv
 from kvclient.blocking.commands import Commands
+from kvclient.commands import Commands as AsyncCommands
 from kvclient.wire.channel import INCOMPLETE, new_reader
 from kvclient.wire.encoding import as_wire
 
@@ -47,3 +52,34 @@ class Wire(Commands[Any]):
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
+
+
+class AsyncWire(AsyncCommands[Any]):
+    """The asynchronous surface on the same connection: each result is there at once."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def _send(self, argv: Argv, shape: Callable[[Any], Any] | None = None) -> Awaitable[Any]:
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(self._wire._send(argv, shape))
+        return future
+
+    def _send_blocking(
+        self, argv: Argv, shape: Callable[[Any], Any] | None, timeout_s: int | float
+    ) -> Awaitable[Any]:
+        return self._send(argv, shape)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._wire.close()
+
+
+def connect(port: int, *, protocol: int, decode: bool) -> Wire:
+    """Return a blocking client."""
+    return Wire(port, protocol=protocol, decode=decode)
+
+
+def connect_async(port: int, *, protocol: int, decode: bool) -> AsyncWire:
+    """Return an asynchronous client."""
+    return AsyncWire(Wire(port, protocol=protocol, decode=decode))

@@ -212,12 +212,11 @@ class StringCommands(Surface[T]):
         plain = ex is None and px is None and exat is None and pxat is None
         if plain and not (nx or xx or get or keepttl):
             return self._send((b"SET", key, value), shapes.done)
-        at_most_one(nx=nx, xx=xx)
-        argv = (
-            *(b"SET", key, value),
-            *lifetime(ex, px, exat, pxat, keepttl=keepttl),
-            *flags(keepttl=keepttl, nx=nx, xx=xx, get=get),
-        )
+        if nx and xx:
+            at_most_one(nx=nx, xx=xx)
+        words = lifetime(ex, px, exat, pxat, keepttl=keepttl)
+        switches = flags(keepttl=keepttl, nx=nx, xx=xx, get=get)
+        argv = (b"SET", key, value, *words, *switches)
         if get:
             return self._send(argv)
         return self._send(argv, shapes.accepted)

@@ -13,6 +13,7 @@ from kvclient.arguments import (
     MomentMs,
     Seconds,
     at_most_one,
+    condition,
     flags,
     in_units,
     limit,
@@ -73,7 +74,7 @@ class KeyCommands(Surface[T]):
         is later or earlier.
         """
         word, duration = in_units(time, b"EXPIRE", b"PEXPIRE")
-        return self._send((word, key, duration, *_condition(nx, xx, gt, lt)), shapes.flag)
+        return self._send((word, key, duration, *condition(nx, xx, gt, lt)), shapes.flag)
 
     def expireat(
         self,
@@ -87,7 +88,7 @@ class KeyCommands(Surface[T]):
     ) -> Pending[bool]:
         """Let a key expire at a Unix time or datetime; else as `expire`."""
         word, moment = in_units(when, b"EXPIREAT", b"PEXPIREAT")
-        return self._send((word, key, moment, *_condition(nx, xx, gt, lt)), shapes.flag)
+        return self._send((word, key, moment, *condition(nx, xx, gt, lt)), shapes.flag)
 
     def expiretime(self, key: Argument) -> Pending[int]:
         """Return the Unix time at which a key expires; -1: it does not, -2: it is missing."""
@@ -132,7 +133,7 @@ class KeyCommands(Surface[T]):
         lt: bool = False,
     ) -> Pending[bool]:
         """Let a key expire in `time` milliseconds; else as `expire`."""
-        argv = (b"PEXPIRE", key, milliseconds(time), *_condition(nx, xx, gt, lt))
+        argv = (b"PEXPIRE", key, milliseconds(time), *condition(nx, xx, gt, lt))
         return self._send(argv, shapes.flag)
 
     def pexpireat(
@@ -146,7 +147,7 @@ class KeyCommands(Surface[T]):
         lt: bool = False,
     ) -> Pending[bool]:
         """Let a key expire at a Unix time in milliseconds or a datetime; else as `expire`."""
-        argv = (b"PEXPIREAT", key, moment_ms(when), *_condition(nx, xx, gt, lt))
+        argv = (b"PEXPIREAT", key, moment_ms(when), *condition(nx, xx, gt, lt))
         return self._send(argv, shapes.flag)
 
     def pexpiretime(self, key: Argument) -> Pending[int]:
@@ -284,12 +285,6 @@ class KeyCommands(Surface[T]):
     def unlink(self, *keys: Argument) -> Pending[int]:
         """Delete keys, their memory freed later; return how many existed."""
         return self._send((b"UNLINK", *keys))
-
-
-def _condition(nx: bool, xx: bool, gt: bool, lt: bool) -> tuple[Argument, ...]:
-    at_most_one(nx=nx, xx=xx)
-    at_most_one(nx=nx, gt=gt, lt=lt)
-    return flags(nx=nx, xx=xx, gt=gt, lt=lt)
 
 
 def _sort_words(

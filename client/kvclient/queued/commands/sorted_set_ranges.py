@@ -233,8 +233,8 @@ class SortedSetRangeCommands(Surface[T]):
 def _range_words(
     desc: bool, byscore: bool, bylex: bool, offset: int | None, num: int | None
 ) -> tuple[Argument, ...]:
-    at_most_one(byscore=byscore, bylex=bylex)
+    if byscore and bylex:
+        at_most_one(byscore=byscore, bylex=bylex)
     if num is not None and not (byscore or bylex):
         raise ArgumentError("offset and num go with byscore or bylex")
-    rev = (b"REV",) if desc else ()
-    return (*flags(byscore=byscore, bylex=bylex), *rev, *limit(offset, num))
+    return (*flags(byscore=byscore, bylex=bylex, rev=desc), *limit(offset, num))

@@ -9,7 +9,7 @@ from kvclient import shapes
 from kvclient.arguments import (
     OneOrMore,
     Pairs,
-    at_most_one,
+    condition,
     flags,
     flat,
     option,
@@ -69,12 +69,10 @@ class SortedSetCommands(Surface[T]):
         `nx` adds only, `xx` changes only, `gt` and `lt` change only to a greater or a lesser score.
         `incr` adds to the one member's score and returns the sum, None if an option forbade it.
         """
-        at_most_one(nx=nx, xx=xx)
-        at_most_one(nx=nx, gt=gt, lt=lt)
-        words = tuple(word for member, score in mapping.items() for word in (score, member))
+        words = tuple([word for member, score in mapping.items() for word in (score, member)])
         if not words:
             raise ArgumentError("the mapping is empty")
-        argv = (b"ZADD", key, *flags(nx=nx, xx=xx, gt=gt, lt=lt, ch=ch, incr=incr), *words)
+        argv = (b"ZADD", key, *condition(nx, xx, gt, lt), *flags(ch=ch, incr=incr), *words)
         if not incr:
             return self._send(argv)
         if len(words) != 2:

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
-EXAMPLES: Final = "tests/typing/surface.py"
+EXAMPLES: Final = "tests/typed/surface.py"
 # The checkers read the source tree, whatever is installed.
 ENVIRONMENT: Final = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
 
@@ -35,5 +35,5 @@ def test_mypy_finds_the_exact_types(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("pyright") is None, reason="pyright is not installed")
 def test_pyright_finds_the_exact_types() -> None:
-    done = checked("pyright", "--pythonpath", sys.executable, "--project", "tests/typing")
+    done = checked("pyright", "--pythonpath", sys.executable, "--project", "tests/typed")
     assert done.returncode == 0, done.stdout + done.stderr
