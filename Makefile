@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 .NOTPARALLEL:
-.PHONY: help run test test-compiled test-interpreted lint tidy compile bench facts docs clean tools
+.PHONY: help run test test-compiled test-interpreted lint tidy compile bench facts docs client clean tools
 
 help:
 	@echo "make run        start a node on port 6379 (ARGS='--port 7000' is passed on)"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench      measure beside redis-server"
 	@echo "make facts      generate the client's table of commands"
 	@echo "make docs       generate the page of commands"
+	@echo "make client     generate the client's blocking and queued flavours"
 	@echo "make clean      remove .venv and everything built"
 
 run: compile
@@ -40,7 +41,7 @@ test-compiled: tools
 
 test-interpreted: tools
 	KVNODE_BUILD=interpreted $(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadfile \
-		--cov --cov-report=term tests/unit tests/wire tests/tidy
+		--cov --cov-report=term tests/unit tests/wire tests/client tests/tidy
 
 lint: tools
 	$(BIN)/ruff check
@@ -59,6 +60,9 @@ facts: compile
 
 docs: compile
 	$(SOURCE) $(BIN)/python tools/generate.py docs
+
+client: tools
+	$(SOURCE) $(BIN)/python tools/generate.py client
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* htmlcov

@@ -1,14 +1,16 @@
-"""Writes what follows from the command cards: `generate.py facts|docs [--check]`.
+"""Writes what follows from other sources: `generate.py facts|docs|client [--check]`.
 
 facts: `kvprotocol/facts.py`, from which a client routes commands without loading the server.
 docs: `docs/commands.md`, the page of all commands.
+client: the blocking and the queued flavour of the client (flavours.py).
 
-With --check nothing is written; the exit status says whether the file is what would be written.
+With --check nothing is written; the exit status says whether the files are what would be written.
 """
 
 import argparse
 import importlib
 import pkgutil
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -178,9 +180,18 @@ def docs(cards: dict[str, Card]) -> str:
     return "\n".join(parts)
 
 
-OUTPUTS: Final[dict[str, tuple[str, Callable[[dict[str, Card]], str]]]] = {
-    "facts": ("protocol/kvprotocol/facts.py", facts),
-    "docs": ("docs/commands.md", docs),
+def client() -> dict[str, str]:
+    """Return the text of every generated file of the client, by its path."""
+    # Not imported: a script's folder is not on the path where PYTHONSAFEPATH is set.
+    flavours = runpy.run_path(str(PROJECT / "tools/flavours.py"))
+    texts: dict[str, str] = flavours["client"]()
+    return texts
+
+
+OUTPUTS: Final[dict[str, Callable[[], dict[str, str]]]] = {
+    "facts": lambda: {"protocol/kvprotocol/facts.py": facts(load_cards())},
+    "docs": lambda: {"docs/commands.md": docs(load_cards())},
+    "client": client,
 }
 
 
@@ -190,16 +201,16 @@ def main() -> int:
     parser.add_argument("output", choices=OUTPUTS)
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
     arguments = parser.parse_args()
-    path, render = OUTPUTS[arguments.output]
-    target = PROJECT / path
-    text = render(load_cards())
-    if arguments.check:
-        if target.exists() and target.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{path} does not match the command cards: make {arguments.output}")
-        return 1
-    target.write_text(text, encoding="utf-8")
-    return 0
+    status = 0
+    for path, text in OUTPUTS[arguments.output]().items():
+        target = PROJECT / path
+        if not arguments.check:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        elif not target.exists() or target.read_text(encoding="utf-8") != text:
+            print(f"{path} does not match its source: make {arguments.output}")
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from kvclient.errors import ProtocolError, ReplyError, TransactionAborted
+from kvclient.errors import ProtocolError, ReplyError, TransactionAborted, UsageError
+from kvclient.traits import traits_of
 from kvclient.wire.channel import Argv
 
 MULTI: Final = (b"MULTI",)
@@ -34,6 +35,18 @@ def transaction_replies(replies: Sequence[Any]) -> list[Any]:
     raise ProtocolError(f"an unexpected reply to EXEC: {outcome!r}"[:200])
 
 
+def shaped(argv: Argv, shape: Callable[[Any], Any] | None, reply: Any) -> Any:
+    """Return what a method promises of a reply; an error, also of a reply that does not fit."""
+    if shape is None or isinstance(reply, Exception):
+        return reply
+    try:
+        return shape(reply)
+    except ReplyError as error:
+        return error
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        return ProtocolError(f"an unexpected reply to {argv[0]!r}: {error}")
+
+
 def raise_first(replies: Sequence[Any]) -> None:
     """Raise the first error among the replies."""
     for reply in replies:
@@ -41,6 +54,18 @@ def raise_first(replies: Sequence[Any]) -> None:
             raise reply
 
 
-def first_for_later(replies: Sequence[Any], is_for_later: Any) -> bool:
-    """Is there a reply that says "not now"?"""
-    return any(isinstance(reply, ReplyError) and is_for_later(reply) for reply in replies)
+def check_shared(argv: Argv) -> None:
+    """Raise UsageError for a command that would change the connection, which others share."""
+    if not argv:
+        raise UsageError("a request has at least one word, the command's name")
+    refusal = traits_of(argv).state_refusal
+    if refusal is not None:
+        raise UsageError(refusal)
+
+
+def check_queued(argv: Argv) -> None:
+    """Raise UsageError for a command that has no place among others: it waits, or has state."""
+    check_shared(argv)
+    traits = traits_of(argv)
+    if traits.blocks(argv):
+        raise UsageError(f"{traits.name} waits, and would hold up what comes after it")

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from kvclient.batches import raise_first
 from kvclient.errors import ConnectError, ProtocolError, ReplyError
 from kvclient.handshake import handshake, knows_no_hello
 from kvclient.options import Options
@@ -116,7 +117,6 @@ class Connection(asyncio.Protocol):
         )
         self.on_flush: Callable[[], None] | None = None
         self.is_closed = False
-        self.protocol = 2
         self._transport: asyncio.Transport | None = None
         self._failure: BaseException | None = None
 
@@ -178,12 +178,33 @@ class Connection(asyncio.Protocol):
         assert self._inbox is not None, "become_stream() comes first"
         return await self._inbox.next(timeout_s)
 
-    def submit(self, argv: Argv, deadline_s: float, shape: Any = None) -> asyncio.Future[Any]:
-        """Send a request of this connection's own user; errors are raised by the future."""
-        future: asyncio.Future[Any] = self._loop.create_future()
-        deadline = self._loop.time() + deadline_s
-        self.channel.submit(Request(argv, shape, future, deadline))
-        return future
+    async def ask(self, argv: Argv, limit_s: float | None, shape: Any = None) -> Any:
+        """Send a request of this connection's own user; return its reply.
+
+        An error reply is raised; ConnectError if the connection is lost, or after `limit_s`.
+        """
+        return await self._submit(Request(argv, shape, None, 0.0), limit_s)
+
+    async def ask_all(self, argvs: list[Argv], limit_s: float | None) -> list[Any]:
+        """Send several requests; return their replies, errors among them."""
+        replies: list[Any] = await self._submit(Request(argvs[0], None, None, 0.0, argvs), limit_s)
+        return replies
+
+    async def _submit(self, request: Request, limit_s: float | None) -> Any:
+        if self.is_closed:
+            raise ConnectError(f"{self.address}: the connection was lost")
+        request.future = self._loop.create_future()
+        self.channel.submit(request)
+        try:
+            async with asyncio.timeout(limit_s):
+                return await request.future
+        except TimeoutError:
+            self.abort()
+            raise ConnectError(f"{self.address}: no reply within {limit_s:g} s") from None
+        except asyncio.CancelledError:
+            # The reply is still to come: nobody else may get it.
+            self.abort()
+            raise
 
     def _ask_flush(self) -> None:
         self._loop.call_soon(self._flush)
@@ -250,16 +271,13 @@ async def _dial(
 
 async def _greet(connection: Connection, options: Options) -> None:
     """Agree on the protocol, log in, select: RESP3, or RESP2 where the server has no HELLO."""
-    protocol = options.protocol
-    if protocol == 3:
-        try:
-            for argv in handshake(options, 3):
-                await connection.submit(argv, options.connect_timeout_s)
-        except ReplyError as error:
-            if not knows_no_hello(error):
-                raise
-            protocol = 2
-    if protocol == 2:
-        for argv in handshake(options, 2):
-            await connection.submit(argv, options.connect_timeout_s)
-    connection.protocol = protocol
+    for protocol in (3, 2) if options.protocol == 3 else (2,):
+        requests: list[Argv] = list(handshake(options, protocol))
+        if not requests:
+            return
+        replies = await connection.ask_all(requests, None)
+        first = replies[0]
+        if protocol == 3 and isinstance(first, ReplyError) and knows_no_hello(first):
+            continue
+        raise_first(replies)
+        return

@@ -19,7 +19,7 @@ from kvclient.aio.link import Link
 from kvclient.batches import MULTI, as_transaction, transaction_replies
 from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
 from kvclient.options import Options
-from kvclient.retrying import backoff_s, is_for_later, printed
+from kvclient.retrying import after_loss, backoff_s, is_for_later, may_repeat, printed
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Gate, Request, Sender, Shape
@@ -39,6 +39,8 @@ class Core:
         self.gate = Gate()
         self.is_closed = False
         self._links: dict[Address, Link] = {}
+        self._idle: dict[Address, list[Connection]] = {}
+        self._lent: set[Connection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._refresh: asyncio.Task[None] | None = None
@@ -59,7 +61,7 @@ class Core:
         self.route(Request(argv, shape, future, loop.time() + deadline_s))
         return future
 
-    def submit_all(
+    def send_all(
         self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool
     ) -> asyncio.Future[list[Any]]:
         """Send many requests; return the future of their replies, errors among them.
@@ -124,20 +126,68 @@ class Core:
             self._links[address] = link
         return link
 
-    async def private_connection(self, argv: Argv) -> Connection:
-        """Return a connection of the caller's own to the node that a request belongs to."""
+    async def send_waiting(
+        self, argv: Argv, shape: Shape | None, timeout_s: float, deadline_s: float
+    ) -> Any:
+        """Send a request that may wait for `timeout_s` seconds, 0 for ever, on a connection lent.
+
+        It is never sent twice if it takes something: OutcomeUnknown if its reply is lost.
+        """
+        for argument in argv:
+            as_wire(argument)
+        while True:
+            connection = await self.lend(argv)
+            is_clean = False
+            try:
+                limit_s = timeout_s + deadline_s if timeout_s else None
+                reply = await connection.ask(argv, limit_s, shape)
+                is_clean = True
+                return reply
+            except ReplyError as error:
+                is_clean = True
+                redirect = self.router.redirected(error, connection.address)
+                if redirect is None:
+                    raise
+            except ConnectError as error:
+                if not may_repeat(argv):
+                    raise after_loss(argv, connection.address, error) from error
+            finally:
+                await self.give_back(connection, is_clean)
+
+    async def lend(self, argv: Argv) -> Connection:
+        """Return a connection of the caller's own to the node that a request belongs to.
+
+        `give_back` takes it back. ConnectError when none can be made within the deadline.
+        """
         loop = self._bound_loop()
+        address = self._private_address(argv)
+        idle = self._idle.get(address)
+        while idle:
+            connection = idle.pop()
+            if not connection.is_closed:
+                return connection
         deadline = loop.time() + self.options.deadline_s
         attempt = 0
         while True:
             try:
-                return await open_connection(self.options, self._private_address(argv))
+                connection = await open_connection(self.options, address)
+                self._lent.add(connection)
+                return connection
             except ConnectError:
                 pause = backoff_s(attempt, self.options.backoff_min_s, self.options.backoff_max_s)
                 if loop.time() + pause >= deadline:
                     raise
             attempt += 1
             await asyncio.sleep(pause)
+            address = self._private_address(argv)
+
+    async def give_back(self, connection: Connection, is_clean: bool) -> None:
+        """Take a connection back; one that is not clean, a reply is due or it has state, is closed."""
+        if is_clean and not self.is_closed and not connection.is_closed:
+            self._idle.setdefault(connection.address, []).append(connection)
+        else:
+            self._lent.discard(connection)
+            connection.abort()
 
     def _private_address(self, argv: Argv) -> Address:
         address = self.router.address_of(argv, leader_only=True)
@@ -164,6 +214,8 @@ class Core:
             )
         self._loop = loop
         self._links.clear()
+        self._idle.clear()
+        self._lent.clear()
         self._ticker = None
         self._refresh = None
         self.gate.channel = None
@@ -274,3 +326,7 @@ class Core:
         for link in self._links.values():
             link.close(Unavailable(_CLOSED))
         self._links.clear()
+        for connection in list(self._lent):
+            connection.abort(Unavailable(_CLOSED))
+        self._lent.clear()
+        self._idle.clear()

@@ -1,0 +1,1 @@
+"""The flavour of pipelines and transactions: results come when all has been executed."""

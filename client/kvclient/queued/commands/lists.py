@@ -1,0 +1,155 @@
+# Generated from client/kvclient/commands/lists.py by `make client`.
+"""Commands on lists."""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+from kvclient import shapes
+from kvclient.arguments import OneOrMore, flat, option
+from kvclient.queued.commands.base import Surface
+from kvclient.queued.pending import Pending
+from kvclient.results import T
+from kvclient.wire.encoding import Argument
+
+End = Literal["LEFT", "RIGHT"]
+
+
+class ListCommands(Surface[T]):
+    """Lists: elements in order, cheap at both ends; an emptied one is deleted."""
+
+    def lindex(self, key: Argument, index: int) -> Pending[T | None]:
+        """Return the element at a position, None if there is none; -1 is the last."""
+        return self._send((b"LINDEX", key, index))
+
+    def linsert(
+        self,
+        key: Argument,
+        where: Literal["BEFORE", "AFTER"],
+        pivot: Argument,
+        value: Argument,
+    ) -> Pending[int]:
+        """Insert beside the first element equal to `pivot`.
+
+        Return the new length, -1 if there is no such element, 0 if the key is missing.
+        """
+        return self._send((b"LINSERT", key, where, pivot, value))
+
+    def llen(self, key: Argument) -> Pending[int]:
+        """Return the length of a list."""
+        return self._send((b"LLEN", key))
+
+    def lmove(
+        self, source: Argument, dest: Argument, src: End = "LEFT", dst: End = "RIGHT"
+    ) -> Pending[T | None]:
+        """Move an element from one end of a list to an end of another, and return it."""
+        return self._send((b"LMOVE", source, dest, src, dst))
+
+    def lmpop(
+        self, keys: OneOrMore, *, direction: End, count: int | None = None
+    ) -> Pending[tuple[T, list[T]] | None]:
+        """Take up to `count` elements (one) of the first list that has any; return its key too."""
+        names = flat(keys)
+        argv = (b"LMPOP", len(names), *names, direction, *option(b"COUNT", count))
+        return self._send(argv, shapes.optional_pair)
+
+    @overload
+    def lpop(self, key: Argument) -> Pending[T | None]: ...
+
+    @overload
+    def lpop(self, key: Argument, count: int) -> Pending[list[T]]: ...
+
+    def lpop(self, key: Argument, count: int | None = None) -> Pending[T | None] | Pending[list[T]]:
+        """Take the first element (None if there is none), or a list of up to `count`."""
+        if count is None:
+            return self._send((b"LPOP", key))
+        return self._send((b"LPOP", key, count), shapes.items)
+
+    @overload
+    def lpos(
+        self, key: Argument, value: Argument, *, rank: int | None = None, maxlen: int | None = None
+    ) -> Pending[int | None]: ...
+
+    @overload
+    def lpos(
+        self,
+        key: Argument,
+        value: Argument,
+        *,
+        rank: int | None = None,
+        count: int,
+        maxlen: int | None = None,
+    ) -> Pending[list[int]]: ...
+
+    def lpos(
+        self,
+        key: Argument,
+        value: Argument,
+        *,
+        rank: int | None = None,
+        count: int | None = None,
+        maxlen: int | None = None,
+    ) -> Pending[int | None] | Pending[list[int]]:
+        """Return the position of the first element equal to `value`, or up to `count` of them.
+
+        `rank` 2 begins with the second such element, -1 with the last; a count of 0 asks for all;
+        `maxlen` is how many elements are compared at most.
+        """
+        argv = (
+            *(b"LPOS", key, value),
+            *option(b"RANK", rank),
+            *option(b"COUNT", count),
+            *option(b"MAXLEN", maxlen),
+        )
+        return self._send(argv)
+
+    def lpush(self, key: Argument, *values: Argument) -> Pending[int]:
+        """Put elements before the first, one after the other; return the new length."""
+        return self._send((b"LPUSH", key, *values))
+
+    def lpushx(self, key: Argument, *values: Argument) -> Pending[int]:
+        """Do as `lpush` if the list exists; return the new length, 0 if it does not."""
+        return self._send((b"LPUSHX", key, *values))
+
+    def lrange(self, key: Argument, start: int, end: int) -> Pending[list[T]]:
+        """Return the elements from `start` to `end`, both included; -1 is the last."""
+        return self._send((b"LRANGE", key, start, end))
+
+    def lrem(self, key: Argument, count: int, value: Argument) -> Pending[int]:
+        """Remove up to `count` elements equal to `value`; return how many.
+
+        A negative count begins at the end, 0 removes all.
+        """
+        return self._send((b"LREM", key, count, value))
+
+    def lset(self, key: Argument, index: int, value: Argument) -> Pending[bool]:
+        """Replace the element at a position, which must exist; return True."""
+        return self._send((b"LSET", key, index, value), shapes.done)
+
+    def ltrim(self, key: Argument, start: int, end: int) -> Pending[bool]:
+        """Keep only the elements from `start` to `end`, both included; return True."""
+        return self._send((b"LTRIM", key, start, end), shapes.done)
+
+    @overload
+    def rpop(self, key: Argument) -> Pending[T | None]: ...
+
+    @overload
+    def rpop(self, key: Argument, count: int) -> Pending[list[T]]: ...
+
+    def rpop(self, key: Argument, count: int | None = None) -> Pending[T | None] | Pending[list[T]]:
+        """Take the last element (None if there is none), or a list of up to `count`."""
+        if count is None:
+            return self._send((b"RPOP", key))
+        return self._send((b"RPOP", key, count), shapes.items)
+
+    def rpoplpush(self, source: Argument, dest: Argument) -> Pending[T | None]:
+        """Move the last element of a list before the first of another, and return it."""
+        return self._send((b"RPOPLPUSH", source, dest))
+
+    def rpush(self, key: Argument, *values: Argument) -> Pending[int]:
+        """Put elements behind the last; return the new length."""
+        return self._send((b"RPUSH", key, *values))
+
+    def rpushx(self, key: Argument, *values: Argument) -> Pending[int]:
+        """Do as `rpush` if the list exists; return the new length, 0 if it does not."""
+        return self._send((b"RPUSHX", key, *values))

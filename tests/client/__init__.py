@@ -1,0 +1,1 @@
+"""The client against kvnode and redis-server."""

@@ -1,0 +1,84 @@
+"""kvnode and redis-server once per worker; a client of either, in each protocol and decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, Protocol
+
+import pytest
+
+from ..wire.servers import Server, both_servers
+from .transport import AsyncWire, Wire, connect, connect_async
+
+KINDS = list(product(("kvnode", "redis-server"), (2, 3), (False, True)))
+NAMES = [
+    f"{name}-resp{protocol}-{'str' if decode else 'bytes'}" for name, protocol, decode in KINDS
+]
+
+
+class Texts(Protocol):
+    """Makes of a value its twin with bytes or str, as the client under test has them."""
+
+    def __call__(self, value: Any) -> Any: ...
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[dict[str, Server]]:
+    """Both servers, running, by name."""
+    with both_servers() as both:
+        yield {server.name: server for server in both}
+
+
+@pytest.fixture(params=KINDS, ids=NAMES)
+def kind(request: pytest.FixtureRequest) -> tuple[str, int, bool]:
+    """The server's name, the protocol, and whether the client decodes."""
+    value: tuple[str, int, bool] = request.param
+    return value
+
+
+@pytest.fixture
+def c(kind: tuple[str, int, bool], servers: dict[str, Server]) -> Iterator[Wire]:
+    """A client whose server is empty."""
+    name, protocol, decode = kind
+    servers[name].revive()
+    client = connect(servers[name].port, protocol=protocol, decode=decode)
+    try:
+        client.flushall()
+        client.function_flush()
+        client.script_flush()
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.fixture
+def a(c: Wire, kind: tuple[str, int, bool], servers: dict[str, Server]) -> Iterator[AsyncWire]:
+    """An asynchronous client of the same server, which `c` has emptied."""
+    name, protocol, decode = kind
+    client = connect_async(servers[name].port, protocol=protocol, decode=decode)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def t(kind: tuple[str, int, bool]) -> Texts:
+    """What the client under test makes of texts: `t({"a": ["b"]})` turns them at any depth."""
+    return as_it_is if kind[2] else as_bytes
+
+
+def as_it_is(value: Any) -> Any:
+    return value
+
+
+def as_bytes(value: Any) -> Any:
+    """Return the value with bytes in place of str."""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, dict):
+        return {as_bytes(key): as_bytes(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(as_bytes, value))
+    if isinstance(value, list | tuple | set):
+        return type(value)(map(as_bytes, value))
+    return value
