@@ -387,6 +387,7 @@ def sent(client: Ours | Theirs, call: str) -> Words:
     return [word.upper() for word in client.sent]
 
 
+@pytest.mark.filterwarnings("ignore:Call to deprecated")
 @pytest.mark.parametrize(("ours", "theirs"), CALLS, ids=[call for call, _ in CALLS])
 def test_the_request_is_that_of_redis_py(ours: str, theirs: str) -> None:
     assert sent(Ours(), ours) == sent(Theirs(), theirs)

@@ -13,9 +13,11 @@ import pytest
 
 from kvclient.blocking.commands import Commands as Blocking
 from kvclient.commands import Commands as Asynchronous
+from kvclient.errors import UsageError
 from kvclient.queued.commands import Commands as Queued
+from kvclient.queued.pending import Pending
 
-from .test_client_argv import CALLS, Ours, Words
+from .test_client_argv import CALLS, Ours
 
 TOOL: Final = Path(__file__).resolve().parents[2] / "tools/flavours.py"
 WAITING: Final = {
@@ -78,15 +80,39 @@ class AsyncOurs(Asynchronous[Any]):
         return self.keeper._send(argv)
 
 
-def test_the_flavours_send_the_same() -> None:
-    for call, _ in CALLS:
-        blocking, asynchronous = Ours(), AsyncOurs()
-        assert sent(blocking, blocking, call) == sent(asynchronous, asynchronous.keeper, call)
+class QueuedOurs(Queued[Any]):
+    """The surface of pipelines, which keeps its requests and cannot wait."""
+
+    def __init__(self) -> None:
+        self.keeper = Ours()
+
+    def _send(self, argv: Any, shape: Callable[[Any], Any] | None = None) -> Pending[Any]:
+        self.keeper._send(argv)
+        return Pending()
+
+    def _send_blocking(self, argv: Any, shape: Any, timeout_s: int | float) -> Pending[Any]:
+        raise UsageError("a pipeline does not wait")
 
 
-def sent(client: Ours | AsyncOurs, keeper: Ours, call: str) -> Words:
-    eval(f"client.{call}", {"client": client, "datetime": datetime, "timedelta": timedelta})
-    return keeper.sent
+def made(client: object, call: str) -> Any:
+    """Make a call; return its result."""
+    return eval(f"client.{call}", {"client": client, "datetime": datetime, "timedelta": timedelta})
+
+
+@pytest.mark.parametrize("call", [call for call, _ in CALLS])
+def test_the_flavours_send_the_same(call: str) -> None:
+    blocking, asynchronous, queued = Ours(), AsyncOurs(), QueuedOurs()
+    made(blocking, call)
+    made(asynchronous, call)
+    assert asynchronous.keeper.sent == blocking.sent
+    if call.partition("(")[0] in WAITING:
+        return
+    if "block=" in call:
+        with pytest.raises(UsageError):
+            made(queued, call)
+        return
+    assert type(made(queued, call)) is Pending
+    assert queued.keeper.sent == blocking.sent
 
 
 ASYNCHRONOUS: Final = '''\
