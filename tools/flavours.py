@@ -25,7 +25,14 @@ PROJECT: Final = Path(__file__).resolve().parents[1]
 CLIENT: Final = "client/kvclient"
 
 # Hand-written modules under client/kvclient/aio that have a blocking twin beside the commands.
-TWINS: Final[tuple[str, ...]] = ()
+TWINS: Final = (
+    "client",
+    "locks",
+    "pipelines",
+    "scripts",
+    "subscriptions",
+    "watching",
+)
 
 HEAD: Final = "# Generated from {source} by `make client`.\n"
 PENDING: Final = "from kvclient.queued.pending import Pending\n"

@@ -19,6 +19,34 @@ from __future__ import annotations
 
 from typing import Final
 
+__all__ = [
+    "ArgumentError",
+    "AuthenticationError",
+    "BusyKeyError",
+    "BusyScriptError",
+    "ConfigurationError",
+    "ConnectError",
+    "DeadlineExceeded",
+    "ExecAbortError",
+    "KvError",
+    "LockError",
+    "MisroutedError",
+    "NoScriptError",
+    "NotDurableError",
+    "NotReadyError",
+    "OutOfMemoryError",
+    "OutcomeUnknown",
+    "PermissionDenied",
+    "ProtocolError",
+    "ReadOnlyError",
+    "ReplyError",
+    "TransactionAborted",
+    "Unavailable",
+    "UnknownRequestError",
+    "UsageError",
+    "WrongTypeError",
+]
+
 
 class KvError(Exception):
     """Anything that this package raises on purpose."""

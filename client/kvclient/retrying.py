@@ -19,7 +19,9 @@ from kvclient.errors import (
     NotReadyError,
     OutcomeUnknown,
     ReplyError,
+    UsageError,
 )
+from kvclient.routing.address import Address
 from kvclient.traits import traits_of
 from kvclient.wire.channel import Argv
 from kvclient.wire.encoding import as_wire
@@ -77,3 +79,10 @@ def after_loss(argv: Argv, address: object, cause: BaseException | None) -> Outc
         f"{printed(argv)}: the connection to {address} was lost{reason} before the reply;"
         " it may have been executed"
     )
+
+
+def check_single(address: Address | None, argv: Argv) -> Address:
+    """Return the address of a request; UsageError where it concerns several."""
+    if address is None:
+        raise UsageError(f"{printed(argv)}: its keys lie on several nodes")
+    return address

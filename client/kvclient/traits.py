@@ -15,7 +15,7 @@ from kvclient.wire.encoding import as_wire
 from kvprotocol.facts import CommandFacts, KeyFacts, facts_of, known_names
 from kvprotocol.numbers import leading_integer
 
-Argv: TypeAlias = Sequence[object]
+Argv: TypeAlias = tuple[object, ...]
 
 _CACHED_MAX: Final = 4096
 """Spellings that are remembered; a program that makes up names does not fill the memory."""
@@ -162,7 +162,7 @@ class Traits:
         assert not (self.is_read and self.is_write), f"{self.name} reads and writes"
         assert self.is_known or not self.facts.idempotent, f"{self.name}: unknown, yet repeatable"
         if self.only_place:
-            sample = ["x"] * (self.only_place + 3)
+            sample = ("x",) * (self.only_place + 3)
             assert _positions(self.name, self.places, sample) == [self.only_place], self.name
 
 

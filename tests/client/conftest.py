@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import product
 from typing import Any, Protocol
 
 import pytest
+import pytest_asyncio
 
 from ..wire.servers import Server, both_servers
-from .transport import AsyncWire, Wire, connect, connect_async
+from .transport import AnyAsyncClient, AnyClient, connect, connect_async
 
 KINDS = list(product(("kvnode", "redis-server"), (2, 3), (False, True)))
 NAMES = [
@@ -38,7 +39,7 @@ def kind(request: pytest.FixtureRequest) -> tuple[str, int, bool]:
 
 
 @pytest.fixture
-def c(kind: tuple[str, int, bool], servers: dict[str, Server]) -> Iterator[Wire]:
+def c(kind: tuple[str, int, bool], servers: dict[str, Server]) -> Iterator[AnyClient]:
     """A client whose server is empty."""
     name, protocol, decode = kind
     servers[name].revive()
@@ -52,13 +53,15 @@ def c(kind: tuple[str, int, bool], servers: dict[str, Server]) -> Iterator[Wire]
         client.close()
 
 
-@pytest.fixture
-def a(c: Wire, kind: tuple[str, int, bool], servers: dict[str, Server]) -> Iterator[AsyncWire]:
+@pytest_asyncio.fixture
+async def a(
+    c: AnyClient, kind: tuple[str, int, bool], servers: dict[str, Server]
+) -> AsyncIterator[AnyAsyncClient]:
     """An asynchronous client of the same server, which `c` has emptied."""
     name, protocol, decode = kind
     client = connect_async(servers[name].port, protocol=protocol, decode=decode)
     yield client
-    client.close()
+    await client.close()
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .conftest import Texts
 from .exactness import same
-from .transport import AsyncWire
+from .transport import AnyAsyncClient
 
 
-async def test_results_are_awaited(a: AsyncWire, t: Texts) -> None:
+async def test_results_are_awaited(a: AnyAsyncClient, t: Texts) -> None:
     assert await a.set("k", "v", ex=100) is True
     assert same(await a.get("k"), t("v"))
     assert same(await a.zadd("z", {"m": 1.5}), 1)
@@ -16,7 +16,7 @@ async def test_results_are_awaited(a: AsyncWire, t: Texts) -> None:
     assert same(await a.xread({"s": "$"}, block=10), {})
 
 
-async def test_walks_see_everything(a: AsyncWire, t: Texts) -> None:
+async def test_walks_see_everything(a: AnyAsyncClient, t: Texts) -> None:
     numbers = range(500)
     await a.hset("h", mapping={f"f{n}": n for n in numbers})
     await a.sadd("s", *numbers)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .conftest import Texts
 from .exactness import same
-from .transport import Wire
+from .transport import AnyClient
 
 
-def test_fields_of_hashes(c: Wire, t: Texts) -> None:
+def test_fields_of_hashes(c: AnyClient, t: Texts) -> None:
     assert same(c.hset("h", "f", "v"), 1)
     assert same(c.hset("h", mapping={"g": 1, "h": 2.5}), 2)
     assert same(c.hset("h", "f", "w", mapping={"i": 0}), 1)
@@ -31,7 +31,7 @@ def test_fields_of_hashes(c: Wire, t: Texts) -> None:
     assert same(c.hstrlen("h", "f"), 4)
 
 
-def test_random_fields_and_walks_of_hashes(c: Wire, t: Texts) -> None:
+def test_random_fields_and_walks_of_hashes(c: AnyClient, t: Texts) -> None:
     assert c.hrandfield("missing") is None
     assert same(c.hrandfield("missing", 2), [])
     assert same(c.hrandfield("missing", 2, withvalues=True), [])
@@ -46,7 +46,7 @@ def test_random_fields_and_walks_of_hashes(c: Wire, t: Texts) -> None:
     assert same(walked, c.hgetall("h"))
 
 
-def test_both_ends_of_lists(c: Wire, t: Texts) -> None:
+def test_both_ends_of_lists(c: AnyClient, t: Texts) -> None:
     assert same(c.rpush("l", "a", "b"), 2)
     assert same(c.lpush("l", "z"), 3)
     assert same(c.rpushx("missing", 1), 0)
@@ -68,7 +68,7 @@ def test_both_ends_of_lists(c: Wire, t: Texts) -> None:
     assert c.lmpop("l", direction="LEFT") is None
 
 
-def test_the_inside_of_lists(c: Wire, t: Texts) -> None:
+def test_the_inside_of_lists(c: AnyClient, t: Texts) -> None:
     c.rpush("l", "a", "b", "a", "c")
     assert same(c.llen("l"), 4)
     assert same(c.lindex("l", -1), t("c"))
@@ -87,7 +87,7 @@ def test_the_inside_of_lists(c: Wire, t: Texts) -> None:
     assert same(c.lrange("l", 0, -1), t(["A", "x"]))
 
 
-def test_elements_move_between_lists(c: Wire, t: Texts) -> None:
+def test_elements_move_between_lists(c: AnyClient, t: Texts) -> None:
     c.rpush("l", "a", "b", "c")
     assert same(c.lmove("l", "m"), t("a"))
     assert same(c.lmove("l", "m", "RIGHT", "LEFT"), t("c"))
@@ -97,7 +97,7 @@ def test_elements_move_between_lists(c: Wire, t: Texts) -> None:
     assert same(c.lrange("m", 0, -1), t(["b", "c", "a"]))
 
 
-def test_waiting_for_elements_of_lists(c: Wire, t: Texts) -> None:
+def test_waiting_for_elements_of_lists(c: AnyClient, t: Texts) -> None:
     c.rpush("l", *"abcdefg")
     assert same(c.blpop("l", 1), t(("l", "a")))
     assert same(c.brpop(["x", "l"], timeout=1), t(("l", "g")))
@@ -112,7 +112,7 @@ def test_waiting_for_elements_of_lists(c: Wire, t: Texts) -> None:
     assert c.blmpop(0.01, "l", direction="RIGHT") is None
 
 
-def test_members_of_sets(c: Wire, t: Texts) -> None:
+def test_members_of_sets(c: AnyClient, t: Texts) -> None:
     assert same(c.sadd("s", "a", "b", "c"), 3)
     assert same(c.scard("s"), 3)
     assert same(c.smembers("s"), t({"a", "b", "c"}))
@@ -134,7 +134,7 @@ def test_members_of_sets(c: Wire, t: Texts) -> None:
     assert same(c.spop("other", 2), t({"b"}))
 
 
-def test_sets_are_combined(c: Wire, t: Texts) -> None:
+def test_sets_are_combined(c: AnyClient, t: Texts) -> None:
     c.sadd("s", 1, 2, 3)
     c.sadd("u", 3, 4)
     assert same(c.sinter("s", "u"), t({"3"}))
@@ -147,7 +147,7 @@ def test_sets_are_combined(c: Wire, t: Texts) -> None:
     assert same(c.sintercard("s", limit=2), 2)
 
 
-def test_walks_over_sets(c: Wire, t: Texts) -> None:
+def test_walks_over_sets(c: AnyClient, t: Texts) -> None:
     c.sadd("s", "a")
     assert same(c.sscan("s"), (0, t(["a"])))
     c.sadd("s", *(f"m{n}" for n in range(1000)))

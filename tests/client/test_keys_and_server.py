@@ -11,7 +11,7 @@ from kvclient.errors import BusyKeyError, NoScriptError, ReplyError
 
 from .conftest import Texts
 from .exactness import same
-from .transport import Wire
+from .transport import AnyClient
 
 LIBRARY = """#!lua name=lib
 redis.register_function('f', function(keys, args) return {keys[1], args[1]} end)
@@ -20,14 +20,14 @@ redis.register_function{function_name='g', callback=function() return 1 end, fla
 
 
 @pytest.fixture
-def settings_back(c: Wire) -> Iterator[None]:
+def settings_back(c: AnyClient) -> Iterator[None]:
     """The directives that a test changes, set back."""
     before = c.config_get("slowlog-log-slower-than", "maxmemory-policy")
     yield
     c.config_set(before)
 
 
-def test_keys_exist_expire_and_go(c: Wire, t: Texts) -> None:
+def test_keys_exist_expire_and_go(c: AnyClient, t: Texts) -> None:
     c.mset({"a": 1, "b": 2, "c": 3})
     assert same(c.exists("a", "a", "x"), 2)
     assert same(c.touch("a", "x"), 1)
@@ -52,7 +52,7 @@ def test_keys_exist_expire_and_go(c: Wire, t: Texts) -> None:
     assert same(c.unlink("b", "c", "x"), 2)
 
 
-def test_keys_are_renamed_copied_and_moved(c: Wire) -> None:
+def test_keys_are_renamed_copied_and_moved(c: AnyClient) -> None:
     c.set("a", 1)
     assert c.rename("a", "b") is True
     c.set("c", 2)
@@ -69,7 +69,7 @@ def test_keys_are_renamed_copied_and_moved(c: Wire) -> None:
         c.rename("missing", "b")
 
 
-def test_keys_are_walked_over(c: Wire, t: Texts) -> None:
+def test_keys_are_walked_over(c: AnyClient, t: Texts) -> None:
     assert c.randomkey() is None
     c.set("k", 1)
     assert same(c.randomkey(), t("k"))
@@ -82,7 +82,7 @@ def test_keys_are_walked_over(c: Wire, t: Texts) -> None:
     assert same(list(c.scan_iter(type="list")), t(["list"]))
 
 
-def test_values_are_described(c: Wire, settings_back: None) -> None:
+def test_values_are_described(c: AnyClient, settings_back: None) -> None:
     c.config_set({"maxmemory-policy": "allkeys-lru"})
     c.set("n", 12)
     assert same(c.object_encoding("n"), "int")
@@ -95,7 +95,7 @@ def test_values_are_described(c: Wire, settings_back: None) -> None:
     assert c.memory_usage("x") is None
 
 
-def test_a_dump_is_restored(c: Wire, kind: tuple[str, int, bool], settings_back: None) -> None:
+def test_a_dump_is_restored(c: AnyClient, kind: tuple[str, int, bool], settings_back: None) -> None:
     c.config_set({"maxmemory-policy": "allkeys-lru"})
     if kind[2]:
         c.set("n", 12)
@@ -114,13 +114,13 @@ def test_a_dump_is_restored(c: Wire, kind: tuple[str, int, bool], settings_back:
     assert c.object_idletime("m") in (100, 101)
 
 
-def test_use_is_counted(c: Wire, settings_back: None) -> None:
+def test_use_is_counted(c: AnyClient, settings_back: None) -> None:
     c.config_set({"maxmemory-policy": "allkeys-lfu"})
     c.set("k", 1)
     assert type(c.object_freq("k")) is int
 
 
-def test_elements_are_sorted(c: Wire, t: Texts) -> None:
+def test_elements_are_sorted(c: AnyClient, t: Texts) -> None:
     c.rpush("l", 2, 10, 1)
     c.mset({"w1": 3, "w2": 1, "w10": 2})
     assert same(c.sort("l"), t(["1", "2", "10"]))
@@ -130,7 +130,7 @@ def test_elements_are_sorted(c: Wire, t: Texts) -> None:
     assert same(c.sort_ro("l", desc=True), t(["10", "2", "1"]))
 
 
-def test_scripts(c: Wire, t: Texts) -> None:
+def test_scripts(c: AnyClient, t: Texts) -> None:
     script = "return {KEYS[1], ARGV[1], 7}"
     assert same(c.eval(script, ["k"], ["a"]), t(["k", "a", 7]))
     assert same(c.eval_ro("return #KEYS + #ARGV", ["k", "l"]), 2)
@@ -146,7 +146,7 @@ def test_scripts(c: Wire, t: Texts) -> None:
         c.script_kill()
 
 
-def test_functions(c: Wire, t: Texts) -> None:
+def test_functions(c: AnyClient, t: Texts) -> None:
     assert same(c.function_load(LIBRARY), "lib")
     assert same(c.function_load(LIBRARY, replace=True), "lib")
     assert same(c.fcall("f", ["k"], ["a"]), t(["k", "a"]))
@@ -160,7 +160,7 @@ def test_functions(c: Wire, t: Texts) -> None:
     assert c.function_flush() is True
 
 
-def test_channels_without_subscribers(c: Wire, t: Texts) -> None:
+def test_channels_without_subscribers(c: AnyClient, t: Texts) -> None:
     assert same(c.publish("ch", "m"), 0)
     assert same(c.spublish("ch", "m"), 0)
     assert same(c.pubsub_channels(), [])
@@ -171,7 +171,7 @@ def test_channels_without_subscribers(c: Wire, t: Texts) -> None:
     assert same(c.pubsub_shardnumsub("ch"), {t("ch"): 0})
 
 
-def test_the_server_describes_itself(c: Wire, t: Texts) -> None:
+def test_the_server_describes_itself(c: AnyClient, t: Texts) -> None:
     assert c.ping() is True
     assert same(c.echo("x"), t("x"))
     c.set("k", 1)
@@ -195,7 +195,7 @@ def test_the_server_describes_itself(c: Wire, t: Texts) -> None:
     assert c.flushall(asynchronous=True) is True
 
 
-def test_slow_commands(c: Wire, t: Texts, settings_back: None) -> None:
+def test_slow_commands(c: AnyClient, t: Texts, settings_back: None) -> None:
     assert c.config_set({"slowlog-log-slower-than": 0}) is True
     assert c.slowlog_reset() is True
     c.client_setname("me")
@@ -207,7 +207,7 @@ def test_slow_commands(c: Wire, t: Texts, settings_back: None) -> None:
     assert same(len(c.slowlog_get(1)), 1)
 
 
-def test_clients_are_described_and_ended(c: Wire) -> None:
+def test_clients_are_described_and_ended(c: AnyClient) -> None:
     assert c.client_getname() is None or c.client_getname() == ""
     assert c.client_setname("me") is True
     assert same(c.client_getname(), "me")
@@ -222,7 +222,7 @@ def test_clients_are_described_and_ended(c: Wire) -> None:
     assert c.client_unpause() is True
 
 
-def test_users(c: Wire) -> None:
+def test_users(c: AnyClient) -> None:
     assert same(c.acl_whoami(), "default")
     assert c.acl_setuser("eve", "on", ">secret", "~k:*", "+get") is True
     assert same(sorted(c.acl_users()), ["default", "eve"])
@@ -230,7 +230,7 @@ def test_users(c: Wire) -> None:
     assert same(c.acl_deluser("eve", "nobody"), 1)
 
 
-def test_data_is_saved(c: Wire) -> None:
+def test_data_is_saved(c: AnyClient) -> None:
     assert c.save() is True
     assert same(c.bgsave(schedule=True), "Background saving started")
     while c.info("persistence")["rdb_bgsave_in_progress"]:

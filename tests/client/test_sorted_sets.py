@@ -11,17 +11,17 @@ from kvclient.results import Place
 
 from .conftest import Texts
 from .exactness import same, types
-from .transport import Wire
+from .transport import AnyClient
 
 PALERMO = (13.361389, 38.115556)
 CATANIA = (15.087269, 37.502669)
 
 
-def scored(c: Wire) -> None:
+def scored(c: AnyClient) -> None:
     c.zadd("z", {"a": 1, "b": 2.5, "c": 3})
 
 
-def test_members_and_scores(c: Wire, t: Texts) -> None:
+def test_members_and_scores(c: AnyClient, t: Texts) -> None:
     assert same(c.zadd("z", {"a": 1, "b": 2.5}), 2)
     assert same(c.zadd("z", {"a": 2, "c": 3}, ch=True), 2)
     assert same(c.zadd("z", {"a": 1}, nx=True), 0)
@@ -44,7 +44,7 @@ def test_members_and_scores(c: Wire, t: Texts) -> None:
     assert same(c.zrem("z", "a", "x"), 1)
 
 
-def test_random_members_and_walks_of_sorted_sets(c: Wire, t: Texts) -> None:
+def test_random_members_and_walks_of_sorted_sets(c: AnyClient, t: Texts) -> None:
     assert c.zrandmember("z") is None
     assert same(c.zrandmember("z", 2), [])
     assert same(c.zrandmember("z", 2, withscores=True), [])
@@ -59,7 +59,7 @@ def test_random_members_and_walks_of_sorted_sets(c: Wire, t: Texts) -> None:
     assert same(dict(c.zscan_iter("z", match="m*", count=100)), t(members))
 
 
-def test_ranges_of_sorted_sets(c: Wire, t: Texts) -> None:
+def test_ranges_of_sorted_sets(c: AnyClient, t: Texts) -> None:
     scored(c)
     assert same(c.zrange("z", 0, -1), t(["a", "b", "c"]))
     assert same(c.zrange("z", 0, 0, desc=True), t(["c"]))
@@ -79,7 +79,7 @@ def test_ranges_of_sorted_sets(c: Wire, t: Texts) -> None:
     assert same(c.zrangestore("d", "z", 3, 2, byscore=True, desc=True, offset=0, num=5), 2)
 
 
-def test_ranges_by_members(c: Wire, t: Texts) -> None:
+def test_ranges_by_members(c: AnyClient, t: Texts) -> None:
     c.zadd("z", dict.fromkeys("abcd", 0))
     assert same(c.zlexcount("z", "-", "+"), 4)
     assert same(c.zrangebylex("z", "[b", "+"), t(["b", "c", "d"]))
@@ -90,7 +90,7 @@ def test_ranges_by_members(c: Wire, t: Texts) -> None:
     assert same(c.zremrangebyscore("z", "-inf", 0), 2)
 
 
-def test_the_ends_of_sorted_sets(c: Wire, t: Texts) -> None:
+def test_the_ends_of_sorted_sets(c: AnyClient, t: Texts) -> None:
     scored(c)
     assert same(c.zpopmin("z"), [(t("a"), 1.0)])
     assert same(c.zpopmax("z", 5), [(t("c"), 3.0), (t("b"), 2.5)])
@@ -102,7 +102,7 @@ def test_the_ends_of_sorted_sets(c: Wire, t: Texts) -> None:
     assert c.zmpop("z", min=True) is None
 
 
-def test_waiting_for_members_of_sorted_sets(c: Wire, t: Texts) -> None:
+def test_waiting_for_members_of_sorted_sets(c: AnyClient, t: Texts) -> None:
     scored(c)
     assert same(c.bzpopmin("z", 1), (t("z"), t("a"), 1.0))
     assert same(c.bzpopmax(["x", "z"], 1), (t("z"), t("c"), 3.0))
@@ -112,7 +112,7 @@ def test_waiting_for_members_of_sorted_sets(c: Wire, t: Texts) -> None:
     assert c.bzmpop(0.01, "z", max=True) is None
 
 
-def test_sorted_sets_are_combined(c: Wire, t: Texts) -> None:
+def test_sorted_sets_are_combined(c: AnyClient, t: Texts) -> None:
     scored(c)
     c.zadd("y", {"b": 10, "d": 4})
     assert same(c.zinter(["z", "y"]), t(["b"]))
@@ -127,7 +127,7 @@ def test_sorted_sets_are_combined(c: Wire, t: Texts) -> None:
     assert same(c.zintercard(["z", "y"], limit=5), 1)
 
 
-def test_places(c: Wire, t: Texts) -> None:
+def test_places(c: AnyClient, t: Texts) -> None:
     assert same(c.geoadd("g", {"Palermo": PALERMO, "Catania": CATANIA}), 2)
     assert same(c.geoadd("g", {"Palermo": (13.5, 38.0)}, xx=True, ch=True), 1)
     assert same(c.geoadd("g", {"Palermo": PALERMO}, nx=True), 0)
@@ -142,7 +142,7 @@ def test_places(c: Wire, t: Texts) -> None:
     assert rome is None
 
 
-def test_places_are_searched(c: Wire, t: Texts) -> None:
+def test_places_are_searched(c: AnyClient, t: Texts) -> None:
     c.geoadd("g", {"Palermo": PALERMO, "Catania": CATANIA})
     here: dict[str, Any] = {"longitude": 15, "latitude": 37}
     found = c.geosearch("g", **here, radius=200, unit="km", sort="ASC")

@@ -18,15 +18,15 @@ from kvclient.results import (
 
 from .conftest import Texts
 from .exactness import same
-from .transport import Wire
+from .transport import AnyClient
 
 
-def three_entries(c: Wire) -> None:
+def three_entries(c: AnyClient) -> None:
     for n in (1, 2, 3):
         c.xadd("s", {"n": n}, f"{n}-0")
 
 
-def test_entries_are_added_and_read(c: Wire, t: Texts) -> None:
+def test_entries_are_added_and_read(c: AnyClient, t: Texts) -> None:
     assert same(c.xadd("s", {"f": "v"}, "1-1"), t("1-1"))
     assert type(c.xadd("s", {"f": "v", "g": 1})) is type(t(""))
     assert c.xadd("missing", {"f": "v"}, nomkstream=True) is None
@@ -39,7 +39,7 @@ def test_entries_are_added_and_read(c: Wire, t: Texts) -> None:
     assert same(c.xdel("s", "1-1", "9-9"), 1)
 
 
-def test_streams_are_trimmed(c: Wire) -> None:
+def test_streams_are_trimmed(c: AnyClient) -> None:
     three_entries(c)
     assert same(c.xtrim("s", maxlen=2, approximate=False), 1)
     assert same(c.xtrim("s", minid="3-0", approximate=False), 1)
@@ -50,7 +50,7 @@ def test_streams_are_trimmed(c: Wire) -> None:
     assert same(c.xlen("s"), 1)
 
 
-def test_new_entries_are_read_from_several_streams(c: Wire, t: Texts) -> None:
+def test_new_entries_are_read_from_several_streams(c: AnyClient, t: Texts) -> None:
     three_entries(c)
     c.xadd("u", {"f": "v"}, "7-0")
     found = c.xread({"s": "2-0", "u": 0, "missing": 0})
@@ -60,7 +60,7 @@ def test_new_entries_are_read_from_several_streams(c: Wire, t: Texts) -> None:
     assert same(c.xread({"s": "$"}, block=10), {})
 
 
-def test_groups_are_made_and_described(c: Wire, t: Texts) -> None:
+def test_groups_are_made_and_described(c: AnyClient, t: Texts) -> None:
     three_entries(c)
     assert c.xgroup_create("s", "g", "0") is True
     with pytest.raises(BusyKeyError):
@@ -79,7 +79,7 @@ def test_groups_are_made_and_described(c: Wire, t: Texts) -> None:
     assert c.xgroup_destroy("s", "g") is False
 
 
-def test_streams_are_described(c: Wire, t: Texts) -> None:
+def test_streams_are_described(c: AnyClient, t: Texts) -> None:
     three_entries(c)
     c.xdel("s", "1-0")
     c.xgroup_create("s", "g", "0")
@@ -97,7 +97,7 @@ def test_streams_are_described(c: Wire, t: Texts) -> None:
     assert c.xinfo_stream("s").first_entry is None
 
 
-def test_entries_are_pending_until_acknowledged(c: Wire, t: Texts) -> None:
+def test_entries_are_pending_until_acknowledged(c: AnyClient, t: Texts) -> None:
     three_entries(c)
     c.xgroup_create("s", "g", "0")
     assert same(c.xpending("s", "g"), PendingSummary(0, None, None, {}))
@@ -125,7 +125,7 @@ def test_entries_are_pending_until_acknowledged(c: Wire, t: Texts) -> None:
     assert same(c.xack("s", "g", "1-0", "9-0"), 1)
 
 
-def test_entries_are_claimed(c: Wire, t: Texts) -> None:
+def test_entries_are_claimed(c: AnyClient, t: Texts) -> None:
     three_entries(c)
     c.xgroup_create("s", "g", "0")
     c.xreadgroup("g", "bob", {"s": ">"})

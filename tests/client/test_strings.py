@@ -13,12 +13,12 @@ from kvclient.results import CommonRun, CommonSubsequence
 
 from .conftest import Texts
 from .exactness import same
-from .transport import Wire
+from .transport import AnyClient
 
 LATER = 4102444800  # 2100
 
 
-def test_a_string_is_set_read_and_taken(c: Wire, t: Texts) -> None:
+def test_a_string_is_set_read_and_taken(c: AnyClient, t: Texts) -> None:
     assert c.get("k") is None
     assert c.set("k", "v") is True
     assert same(c.get("k"), t("v"))
@@ -33,7 +33,7 @@ def test_a_string_is_set_read_and_taken(c: Wire, t: Texts) -> None:
     assert c.setnx("k", "v") is False
 
 
-def test_a_string_expires_as_the_options_say(c: Wire, t: Texts) -> None:
+def test_a_string_expires_as_the_options_say(c: AnyClient, t: Texts) -> None:
     minute = timedelta(minutes=1)
     lifetimes: list[dict[str, Any]] = [{"ex": 100}, {"ex": 99.5}, {"px": 100000}, {"ex": minute}]
     for options in lifetimes:
@@ -58,7 +58,7 @@ def test_a_string_expires_as_the_options_say(c: Wire, t: Texts) -> None:
     assert 0 < c.pttl("k") <= 250
 
 
-def test_numbers_grow_and_shrink(c: Wire) -> None:
+def test_numbers_grow_and_shrink(c: AnyClient) -> None:
     assert same(c.incr("n"), 1)
     assert same(c.incr("n", 5), 6)
     assert same(c.incrby("n", 4), 10)
@@ -68,7 +68,7 @@ def test_numbers_grow_and_shrink(c: Wire) -> None:
     assert same(c.incrbyfloat("n", 1.5), 3.0)
 
 
-def test_several_strings_at_once(c: Wire, t: Texts) -> None:
+def test_several_strings_at_once(c: AnyClient, t: Texts) -> None:
     assert c.mset({"a": 1, "b": "two", b"c": 2.5}) is True
     assert same(c.mget("a", "x", "c"), t(["1", None, "2.5"]))
     assert same(c.mget(["a", "b"]), t(["1", "two"]))
@@ -76,7 +76,7 @@ def test_several_strings_at_once(c: Wire, t: Texts) -> None:
     assert c.msetnx({"d": 1, "e": 2}) is True
 
 
-def test_parts_of_strings(c: Wire, t: Texts) -> None:
+def test_parts_of_strings(c: AnyClient, t: Texts) -> None:
     assert same(c.append("k", "hello"), 5)
     assert same(c.append("k", " you"), 9)
     assert same(c.getrange("k", 0, -5), t("hello"))
@@ -87,7 +87,7 @@ def test_parts_of_strings(c: Wire, t: Texts) -> None:
     assert same(c.strlen("missing"), 0)
 
 
-def test_the_longest_common_subsequence(c: Wire, t: Texts) -> None:
+def test_the_longest_common_subsequence(c: AnyClient, t: Texts) -> None:
     c.mset({"a": "ohmytext", "b": "mynewtext"})
     assert same(c.lcs("a", "b"), t("mytext"))
     assert same(c.lcs("a", "b", len=True), 6)
@@ -100,7 +100,7 @@ def test_the_longest_common_subsequence(c: Wire, t: Texts) -> None:
     )
 
 
-def test_bits(c: Wire) -> None:
+def test_bits(c: AnyClient) -> None:
     assert same(c.setbit("k", 7, 1), 0)
     assert same(c.getbit("k", 7), 1)
     c.set("k", "foobar")
@@ -118,7 +118,7 @@ def test_bits(c: Wire) -> None:
     assert same(c.bitfield_ro("f", "GET", "u2", 100), [3])
 
 
-def test_distinct_elements_are_counted(c: Wire) -> None:
+def test_distinct_elements_are_counted(c: AnyClient) -> None:
     assert c.pfadd("h", "a", "b") is True
     assert c.pfadd("h", "a") is False
     c.pfadd("i", "c")
@@ -129,7 +129,7 @@ def test_distinct_elements_are_counted(c: Wire) -> None:
     assert same(c.pfcount("j"), 3)
 
 
-def test_an_error_reply_is_an_exception_of_its_kind(c: Wire) -> None:
+def test_an_error_reply_is_an_exception_of_its_kind(c: AnyClient) -> None:
     c.rpush("l", 1)
     with pytest.raises(WrongTypeError) as error:
         c.get("l")
@@ -138,7 +138,7 @@ def test_an_error_reply_is_an_exception_of_its_kind(c: Wire) -> None:
         c.setrange("k", -1, "v")
 
 
-def test_a_deadline_as_datetime_and_as_timedelta(c: Wire) -> None:
+def test_a_deadline_as_datetime_and_as_timedelta(c: AnyClient) -> None:
     c.set("k", "v")
     assert c.expire("k", timedelta(milliseconds=99500)) is True
     assert 90000 < c.pttl("k") <= 99500

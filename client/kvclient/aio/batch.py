@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from kvclient.errors import KvError, ReplyError
-from kvclient.routing.spread import Merge
+from kvclient.routing.plan import Merge
 from kvclient.wire.channel import Argv, Request
 
 Again: TypeAlias = Callable[[Request, ReplyError], bool]

@@ -33,7 +33,7 @@ class Owner(Protocol):
 
 
 class Plain:
-    """An owner that raises errors at whoever asked, and ignores pushes: for a private connection."""
+    """Raises errors at whoever asked, and ignores pushes: for a connection of one user."""
 
     def refused(self, request: Request, error: ReplyError) -> None:
         """Raise the error at the caller."""
@@ -68,7 +68,8 @@ class Inbox(Plain):
 
     def lost(self, unanswered: list[Request], cause: BaseException | None) -> None:
         """Tell the reader, after the messages that came before."""
-        self._failure = ConnectError(f"{self._address}: the connection was lost: {cause or 'closed'}")
+        reason = cause or "closed"
+        self._failure = ConnectError(f"{self._address}: the connection was lost: {reason}")
         self._wake()
 
     def _wake(self) -> None:
@@ -251,9 +252,7 @@ async def open_connection(options: Options, address: Address) -> Connection:
     return connection
 
 
-async def _dial(
-    options: Options, address: Address, make: Callable[[], Connection]
-) -> Connection:
+async def _dial(options: Options, address: Address, make: Callable[[], Connection]) -> Connection:
     loop = asyncio.get_running_loop()
     context = options.ssl_context()
     name = options.server_name(address)

@@ -19,7 +19,7 @@ from kvclient.aio.link import Link
 from kvclient.batches import MULTI, as_transaction, transaction_replies
 from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
 from kvclient.options import Options
-from kvclient.retrying import after_loss, backoff_s, is_for_later, may_repeat, printed
+from kvclient.retrying import after_loss, backoff_s, check_single, is_for_later, may_repeat
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Gate, Request, Sender, Shape
@@ -182,7 +182,7 @@ class Core:
             address = self._private_address(argv)
 
     async def give_back(self, connection: Connection, is_clean: bool) -> None:
-        """Take a connection back; one that is not clean, a reply is due or it has state, is closed."""
+        """Take a connection back; it is closed unless it is clean: no reply due, no state."""
         if is_clean and not self.is_closed and not connection.is_closed:
             self._idle.setdefault(connection.address, []).append(connection)
         else:
@@ -190,10 +190,7 @@ class Core:
             connection.abort()
 
     def _private_address(self, argv: Argv) -> Address:
-        address = self.router.address_of(argv, leader_only=True)
-        if address is None:
-            raise UsageError(f"{printed(argv)}: its keys lie on several nodes")
-        return address
+        return check_single(self.router.address_of(argv, leader_only=True), argv)
 
     def _bound_loop(self) -> asyncio.AbstractEventLoop:
         loop = events._get_running_loop()
@@ -234,7 +231,7 @@ class Core:
     def _pushed(self, link: Link, message: list[Any]) -> None:
         """Nothing that a shared connection asked for comes as a push."""
 
-    # --- what a node refuses -----------------------------------------------------------------------
+    # --- what a node refuses ----------------------------------------------------------------------
 
     def refused(self, link: Link, request: Request, error: ReplyError) -> None:
         """Send a refused request again where that helps before its deadline, else raise."""
@@ -291,7 +288,7 @@ class Core:
         finally:
             self._refresh = None
 
-    # --- time ---------------------------------------------------------------------------------------
+    # --- time -------------------------------------------------------------------------------------
 
     def _start_ticking(self) -> None:
         if not self.gate.is_ticking:
@@ -313,7 +310,7 @@ class Core:
         else:
             self.gate.is_ticking = False
 
-    # --- the end ------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Close every connection; whoever waits gets Unavailable."""

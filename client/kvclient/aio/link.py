@@ -152,7 +152,7 @@ class Link:
         self._on_push(self, message)
 
     def lost(self, unanswered: list[Request], cause: BaseException | None) -> None:
-        """The connection is gone: repeat what may be repeated, and say of the rest that it is unknown."""
+        """The connection is gone: repeat what may be repeated; the rest has an unknown outcome."""
         self.connection = None
         self.channel = None
         self._on_open(self)

@@ -146,7 +146,7 @@ class Subscription(Generic[T]):
         if now - self._heard_at < _PING_EVERY_S or self._connection is None:
             return
         if self._pinged:
-            raise ConnectError(f"{self._connection.address}: silent for {now - self._heard_at:.0f} s")
+            raise ConnectError(f"{self._connection.address}: no sign of life")
         self._pinged = True
         self._heard_at = now
         self._connection.tell((b"PING",))
@@ -170,12 +170,13 @@ class Subscription(Generic[T]):
         options = self._core.options
         while True:
             try:
-                connection = await self._core.private_connection(self._home())
+                connection = await self._core.lend(self._home())
                 break
             except ConnectError:
                 if self._connection is None and attempt == 0 and not self._heard_at:
                     raise
-                await asyncio.sleep(backoff_s(attempt, options.backoff_s_min, options.backoff_s_max))
+                pause = backoff_s(attempt, options.backoff_min_s, options.backoff_max_s)
+                await asyncio.sleep(pause)
                 attempt += 1
                 if self._is_closed:
                     raise UsageError("the subscription was closed") from None

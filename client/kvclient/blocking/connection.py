@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from kvclient.batches import raise_first, shaped
 from kvclient.errors import ConnectError, ReplyError
 from kvclient.forks import fork_generation
 from kvclient.handshake import handshake, knows_no_hello
@@ -45,17 +47,10 @@ class Connection:
         self.address = address
         self.generation = fork_generation()
         self._limit_s = 0.0
-        self.protocol = options.protocol
         self._socket = _dial(options, address)
         self.line = Line(options.decode, self._socket.sendall, self._socket.recv, ignore)
         try:
-            self.limit(options.connect_timeout_s)
             self._greet(options)
-        except OSError as error:
-            self.close()
-            if is_time_limit(error):
-                raise no_answer(address, options) from None
-            raise ConnectError(f"{address}: {error.strerror or error}") from error
         except BaseException:
             self.close()
             raise
@@ -63,24 +58,39 @@ class Connection:
 
     def _greet(self, options: Options) -> None:
         """Agree on the protocol, log in, select: RESP3, or RESP2 where the server has no HELLO."""
-        if options.protocol == 3:
-            try:
-                for argv in handshake(options, 3):
-                    self.ask(argv)
+        for protocol in (3, 2) if options.protocol == 3 else (2,):
+            requests: list[Argv] = list(handshake(options, protocol))
+            if not requests:
                 return
-            except ReplyError as error:
-                if not knows_no_hello(error):
-                    raise
-        self.protocol = 2
-        for argv in handshake(options, 2):
-            self.ask(argv)
+            replies = self.ask_all(requests, options.connect_timeout_s)
+            first = replies[0]
+            if protocol == 3 and isinstance(first, ReplyError) and knows_no_hello(first):
+                continue
+            raise_first(replies)
+            return
 
-    def ask(self, argv: Argv) -> Any:
-        """Send a request of the connection's own user; an error reply is raised."""
-        reply = self.line.exchange(argv)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+    def ask(self, argv: Argv, limit_s: float, shape: Callable[[Any], Any] | None = None) -> Any:
+        """Send a request of this connection's own user; return its reply.
+
+        An error reply is raised; ConnectError if the connection is lost, or after `limit_s`.
+        """
+        replies = self.ask_all([argv], limit_s)
+        value = shaped(argv, shape, replies[0])
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    def ask_all(self, argvs: list[Argv], limit_s: float) -> list[Any]:
+        """Send several requests; return their replies, errors among them."""
+        replies: list[Any] = []
+        self.limit(limit_s)
+        try:
+            self.line.exchange_all(argvs, replies)
+        except OSError as error:
+            if is_time_limit(error):
+                raise ConnectError(f"{self.address}: no reply within {limit_s:g} s") from None
+            raise ConnectError(f"{self.address}: {error.strerror or error}") from error
+        return replies
 
     def tell(self, argv: Argv) -> None:
         """Send a request whose reply, if any, comes like a message; ConnectError if that fails."""
@@ -120,7 +130,7 @@ class Connection:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
 
     def is_fit(self, now: float) -> bool:
-        """May the next request be sent here? Not after a fork, an interruption, or the server's end."""
+        """May the next request go here? Not after a fork, an interruption, or the server's end."""
         if self.generation != fork_generation() or not self.line.is_clean:
             return False
         return now - self.used_at < _STALE_AFTER_S or not self._has_ended()

@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 from typing import Any, Final
 
-from kvclient.blocking.connection import Connection, is_time_limit
-from kvclient.errors import ConnectError, KvError, ProtocolError, ReplyError, UsageError
+from kvclient.batches import as_transaction, shaped, transaction_replies
+from kvclient.blocking.attempts import Attempts, GroupAttempts
+from kvclient.blocking.connection import Connection
+from kvclient.errors import ConnectError, KvError, ReplyError, UsageError
 from kvclient.options import Options
-from kvclient.retrying import after_deadline, after_loss, backoff_s, is_for_later, may_repeat
+from kvclient.retrying import backoff_s, check_single, is_for_later
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Shape
 
+_SLOTS: Final = (b"CLUSTER", b"SLOTS")
 _CLOSED: Final = "the client was closed"
 _LIMIT_S_MIN: Final = 0.001
 
@@ -26,46 +30,154 @@ class _Own(threading.local):
         self.connections: dict[Address, Connection] = {}
 
 
+class Sender:
+    """The way in for calls with one deadline."""
+
+    def __init__(self, core: Core, deadline_s: float) -> None:
+        self._core = core
+        self._deadline_s = deadline_s
+
+    def send(self, argv: Argv, shape: Shape | None = None) -> Any:
+        """Send a request; return what `shape` makes of its reply."""
+        reply = Attempts(self._core, argv, self._deadline_s).reply()
+        if shape is None:
+            return reply
+        value = shaped(argv, shape, reply)
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+
 class Core:
     """Routes, and the connections of each thread."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
         self.router: Router = router_of(options)
-        self._own = _Own()
+        self.own = _Own()
         # Of all threads, so that `close` finds them; a thread that ends lets go of its own.
         self._all: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._is_closed = False
 
-    def send(self, argv: Argv, shape: Shape | None, deadline_s: float) -> Any:
-        """Send a request where it belongs; return what `shape` makes of its reply."""
-        reply = Attempts(self, argv, deadline_s).reply()
-        if shape is None:
-            return reply
-        return shaped(argv, shape, reply)
+    def sender(self, deadline_s: float) -> Sender:
+        """Return the way in for calls with such a deadline."""
+        return Sender(self, deadline_s)
+
+    def send_waiting(
+        self, argv: Argv, shape: Shape | None, timeout_s: float, deadline_s: float
+    ) -> Any:
+        """Send a request that may wait for `timeout_s` seconds, 0 for ever.
+
+        It is never sent twice if it takes something: OutcomeUnknown if its reply is lost.
+        """
+        value = shaped(argv, shape, Attempts(self, argv, deadline_s, timeout_s).reply())
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    def send_all(self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool) -> list[Any]:
+        """Send many requests; return their replies, errors among them.
+
+        A transaction goes to one node and is executed as one; the others are sent to the nodes
+        that their keys name, node by node.
+        """
+        if not parts:
+            return []
+        if is_transaction:
+            address = self.router.address_of_all(parts)
+            transaction = as_transaction(parts)
+            group = GroupAttempts(self, transaction, address, deadline_s)
+            return transaction_replies(group.transaction())
+        replies: list[Any] = [None] * len(parts)
+        groups: dict[Address, list[int]] = {}
+        deadline = time.monotonic() + deadline_s
+        for index, part in enumerate(parts):
+            address_or_none = self.router.address_of(part)
+            if address_or_none is None:
+                replies[index] = self._single(part, deadline)
+            else:
+                groups.setdefault(address_or_none, []).append(index)
+        for address, indexes in groups.items():
+            left_s = max(deadline - time.monotonic(), _LIMIT_S_MIN)
+            group = GroupAttempts(self, [parts[index] for index in indexes], address, left_s)
+            for index, reply in zip(indexes, group.replies()):
+                replies[index] = reply
+        for index, reply in enumerate(replies):
+            if isinstance(reply, ReplyError) and self._goes_on(reply):
+                replies[index] = self._single(parts[index], deadline)
+        return replies
+
+    def _goes_on(self, error: ReplyError) -> bool:
+        """Is another attempt worth while, by itself?"""
+        return is_for_later(error) or error.code in ("MOVED", "ASK")
+
+    def _single(self, part: Argv, deadline: float) -> Any:
+        try:
+            left_s = max(deadline - time.monotonic(), _LIMIT_S_MIN)
+            return Attempts(self, part, left_s).reply()
+        except KvError as error:
+            return error
+
+    def lend(self, argv: Argv) -> Connection:
+        """Return a connection of the caller's own to the node that a request belongs to.
+
+        `give_back` takes it back. ConnectError when none can be made within the deadline.
+        """
+        deadline = time.monotonic() + self.options.deadline_s
+        attempt = 0
+        while True:
+            address = check_single(self.router.address_of(argv, leader_only=True), argv)
+            try:
+                return self._opened(address)
+            except ConnectError:
+                pause = backoff_s(attempt, self.options.backoff_min_s, self.options.backoff_max_s)
+                if time.monotonic() + pause >= deadline:
+                    raise
+            attempt += 1
+            time.sleep(pause)
+
+    def give_back(self, connection: Connection, is_clean: bool) -> None:
+        """Take a connection back."""
+        connection.close()
 
     def connection(self, address: Address, now: float) -> Connection:
         """Return this thread's connection to a node, opened if need be."""
-        own = self._own.connections
+        own = self.own.connections
         connection = own.get(address)
         if connection is not None and connection.is_fit(now):
             connection.used_at = now
             return connection
-        if self._is_closed:
-            raise UsageError(_CLOSED)
         if connection is not None:
             self.discard(connection)
-        connection = Connection(self.options, address)
+        connection = self._opened(address)
         own[address] = connection
+        return connection
+
+    def _opened(self, address: Address) -> Connection:
+        if self._is_closed:
+            raise UsageError(_CLOSED)
+        connection = Connection(self.options, address)
         with self._lock:
             self._all.add(connection)
         return connection
 
     def discard(self, connection: Connection) -> None:
         """Close a connection of this thread."""
-        self._own.connections.pop(connection.address, None)
+        self.own.connections.pop(connection.address, None)
         connection.close()
+
+    def learn_map(self, deadline: float) -> None:
+        """Ask one node after another for the cluster's map, until one tells it."""
+        for address in self.router.sources():
+            if time.monotonic() >= deadline:
+                return
+            try:
+                connection = self.connection(address, time.monotonic())
+                self.router.learn(connection.ask(_SLOTS, self.options.connect_timeout_s), address)
+            except (KvError, OSError):
+                continue
+            return
 
     def close(self) -> None:
         """Close the connections of all threads; a call that waits in another thread ends."""
@@ -74,111 +186,3 @@ class Core:
             for connection in list(self._all):
                 connection.close()
             self._all = weakref.WeakSet()
-
-
-class Attempts:
-    """One request's way to a reply: as many attempts as are right before its deadline."""
-
-    def __init__(self, core: Core, argv: Argv, deadline_s: float) -> None:
-        self._core = core
-        self._argv = argv
-        self._options = core.options
-        self._address = core.router.address_of(argv)
-        self._limit_s = deadline_s
-        self._deadline = time.monotonic() + deadline_s
-        self._number = 0
-        self._was_sent = False
-        self._is_asking = False
-
-    def reply(self) -> Any:
-        """Return the reply; the error that stands at the end is raised."""
-        while True:
-            now = time.monotonic()
-            if self._number > 0:
-                self._limit_s = self._deadline - now
-                if self._limit_s <= 0:
-                    raise self._too_late(None)
-            try:
-                connection = self._core.connection(self._address, now)
-            except ConnectError as error:
-                self._pause(error)
-                continue
-            try:
-                reply = self._exchange(connection)
-            except OSError as error:
-                self._lost(connection, error)
-                continue
-            except KvError:
-                if not connection.line.is_clean:
-                    self._core.discard(connection)
-                raise
-            if not isinstance(reply, Exception):
-                return reply
-            self._refused(reply)
-
-    def _exchange(self, connection: Connection) -> Any:
-        connection.limit(max(self._limit_s, _LIMIT_S_MIN))
-        if self._is_asking:
-            self._is_asking = False
-            connection.line.exchange((b"ASKING",))
-        return connection.line.exchange(self._argv)
-
-    def _lost(self, connection: Connection, error: OSError) -> None:
-        """The connection failed: go on where the request may be repeated, else raise."""
-        self._core.discard(connection)
-        self._was_sent = self._was_sent or connection.line.was_sent
-        repeatable = may_repeat(self._argv)
-        if is_time_limit(error):
-            raise self._too_late(None) from None
-        if self._was_sent and not repeatable:
-            raise after_loss(self._argv, self._address, error) from error
-        # The first repetition is at once: most often the server has only closed an old connection.
-        if self._number > 0:
-            self._pause(None)
-        else:
-            self._number = 1
-
-    def _refused(self, error: Exception) -> None:
-        """An error reply: go on where another attempt will help, else raise it."""
-        if not isinstance(error, ReplyError):
-            raise error
-        redirect = self._core.router.redirected(error, self._address)
-        if redirect is not None:
-            self._address = redirect.address
-            self._is_asking = redirect.asking
-            if redirect.refresh:
-                self._core.refresh_routes(redirect.address)
-            self._number += 1
-            return
-        if not is_for_later(error):
-            raise error
-        pause = self._pause_s()
-        if time.monotonic() + pause >= self._deadline:
-            raise error
-        time.sleep(pause)
-        self._number += 1
-        self._address = self._core.router.address_of(self._argv)
-
-    def _pause(self, cause: ConnectError | None) -> None:
-        """Wait before another attempt; raise if the deadline comes first."""
-        pause = self._pause_s()
-        if time.monotonic() + pause >= self._deadline:
-            raise self._too_late(cause) from cause
-        time.sleep(pause)
-        self._number += 1
-
-    def _pause_s(self) -> float:
-        return backoff_s(self._number, self._options.backoff_min_s, self._options.backoff_max_s)
-
-    def _too_late(self, cause: ConnectError | None) -> KvError:
-        return after_deadline(
-            self._argv, self._was_sent, may_repeat(self._argv), self._address, cause
-        )
-
-
-def shaped(argv: Argv, shape: Shape, reply: Any) -> Any:
-    """Return what a method promises of a reply; ProtocolError if the reply does not fit."""
-    try:
-        return shape(reply)
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise ProtocolError(f"an unexpected reply to {argv[0]!r}: {error}") from error

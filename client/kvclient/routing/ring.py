@@ -87,6 +87,9 @@ class RingRouter(Spread):
         """Return the owner of the channel, to whom PUBLISH and SPUBLISH go."""
         return self.place_of(channel)
 
+    def learn(self, reply: object, answered_by: Address) -> None:
+        """Do nothing: there is no map."""
+
     def redirected(self, error: ReplyError, answered_by: Address) -> Redirect | None:
         """Return None: the nodes do not know each other."""
         return None

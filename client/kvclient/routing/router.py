@@ -45,6 +45,9 @@ class Router(Protocol):
     def sources(self) -> list[Address]:
         """Return every known node, those first that are best asked for the map."""
 
+    def learn(self, reply: object, answered_by: Address) -> None:
+        """Take in the map that a node has told; only where `map_is_due` can be true."""
+
     def redirected(self, error: ReplyError, answered_by: Address) -> Redirect | None:
         """Return where an error of the node `answered_by` sends the request, None if nowhere."""
 

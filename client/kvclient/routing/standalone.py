@@ -43,6 +43,9 @@ class Standalone:
         """Return the one address."""
         return [self.address]
 
+    def learn(self, reply: object, answered_by: Address) -> None:
+        """Do nothing: there is no map."""
+
     def redirected(self, error: ReplyError, answered_by: Address) -> Redirect | None:
         """Return None: a node of a cluster is not followed elsewhere without its mode."""
         return None

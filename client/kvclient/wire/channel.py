@@ -322,6 +322,11 @@ class Sender:
         self.clock: Callable[[], float] | None = None
         self.loop: object = None
 
+    def _turn_to(self, loop: Any) -> None:
+        self.loop = loop
+        self.create_future = loop.create_future
+        self.clock = loop.time
+
     def send(self, argv: Argv, shape: Shape | None = None) -> Any:
         """Send one request; return the future of what `shape` makes of its reply."""
         gate = self.gate
@@ -330,9 +335,7 @@ class Sender:
         if channel is None or not channel.is_open or loop is not gate.loop:
             return self.elsewhere(argv, shape, self.deadline_s)
         if loop is not self.loop:
-            self.loop = loop
-            self.create_future = loop.create_future
-            self.clock = loop.time
+            self._turn_to(loop)
         if channel.head == len(channel.awaiting):
             clock = self.clock
             if clock is not None:

@@ -1,0 +1,195 @@
+# Generated from client/kvclient/aio/client.py by `make client`.
+# mypy: disable-error-code=no-any-return
+"""The client: typed methods, pipelines, transactions, scripts, locks, channels, over one Core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Literal, TypeVar, overload
+
+from kvclient.arguments import Argv
+from kvclient.batches import check_queued, check_shared, raise_first
+from kvclient.blocking.commands import Commands
+from kvclient.blocking.core import Core
+from kvclient.blocking.locks import Lock
+from kvclient.blocking.pipelines import Pipeline
+from kvclient.blocking.scripts import Script
+from kvclient.blocking.subscriptions import Subscription
+from kvclient.blocking.watching import Watch
+from kvclient.errors import ArgumentError, TransactionAborted
+from kvclient.options import Options
+from kvclient.results import T
+from kvclient.traits import traits_of
+from kvclient.wire.encoding import Argument
+
+R = TypeVar("R")
+
+
+class Client(Commands[T]):
+    """A client of a node, a cluster, or a ring of independent nodes; `url` says which.
+
+    Without `url` the environment's KV_URL counts, else kv://127.0.0.1:6379. With `decode` replies
+    are str instead of bytes. Other options have the names and meanings of `kvclient.Options`.
+    Nothing is connected before the first call. A client may be pickled: its options are.
+    """
+
+    @overload
+    def __init__(
+        self: Client[bytes],
+        url: str | Sequence[str] | None = None,
+        *,
+        decode: Literal[False] = False,
+        **options: Any,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Client[str],
+        url: str | Sequence[str] | None = None,
+        *,
+        decode: Literal[True],
+        **options: Any,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        url: str | Sequence[str] | None = None,
+        *,
+        decode: bool | None = None,
+        **options: Any,
+    ) -> None:
+        if decode is not None:
+            options["decode"] = decode
+        self._use(Core(Options.from_url(url, **options)), None)
+
+    def _use(self, core: Core, deadline_s: float | None) -> None:
+        self._core = core
+        self._deadline_s = core.options.deadline_s if deadline_s is None else deadline_s
+        # The sender's own method stands in for `_send`: one call less on the way of every request.
+        self.__dict__["_send"] = core.sender(self._deadline_s).send
+
+    @property
+    def options(self) -> Options:
+        """What this client was told."""
+        return self._core.options
+
+    def _send(self, argv: Argv, shape: Callable[[Any], Any] | None = None) -> Any:
+        raise AssertionError("each client has its sender's method in place of this one")
+
+    def _send_blocking(
+        self, argv: Argv, shape: Callable[[Any], Any] | None, timeout_s: int | float
+    ) -> Any:
+        return self._core.send_waiting(argv, shape, timeout_s, self._deadline_s)
+
+    def with_deadline(self, seconds: float) -> Client[T]:
+        """Return a view of this client whose calls may take so long; it shares the connections."""
+        if seconds <= 0:
+            raise ArgumentError(f"a deadline is {seconds} s, must be above 0")
+        view: Client[T] = Client.__new__(Client)
+        view._use(self._core, seconds)
+        return view
+
+    def execute(self, *argv: Argument) -> Any:
+        """Send any command; return its reply as it comes (str instead of bytes with `decode`).
+
+        UsageError for a command that would change the state of the connection, which is shared.
+        """
+        check_shared(argv)
+        if traits_of(argv).blocks(argv):
+            return self._send_blocking(argv, None, 0)
+        return self._send(argv)
+
+    def many(
+        self, requests: Iterable[Sequence[Argument]], *, raise_errors: bool = True
+    ) -> list[Any]:
+        """Send many requests together; return their replies in order, as they come.
+
+        The first error is raised when all are executed; without `raise_errors` errors stand among
+        the replies. OutcomeUnknown stands for a request that may or may not have been executed.
+        """
+        parts = [tuple(request) for request in requests]
+        for part in parts:
+            check_queued(part)
+        replies = self._core.send_all(parts, self._deadline_s, is_transaction=False)
+        if raise_errors:
+            raise_first(replies)
+        return replies
+
+    def pipeline(self) -> Pipeline[T]:
+        """Return a queue of requests that are sent together; each stands alone."""
+        return Pipeline(
+            partial(self._core.send_all, deadline_s=self._deadline_s, is_transaction=False)
+        )
+
+    def transaction(self) -> Pipeline[T]:
+        """Return a queue of requests that are executed as one (MULTI ... EXEC)."""
+        return Pipeline(
+            partial(self._core.send_all, deadline_s=self._deadline_s, is_transaction=True)
+        )
+
+    def watch(self, *keys: Argument) -> Watch[T]:
+        """Return keys under watch: `with` it, read, and execute its `transaction()`."""
+        return Watch(self._core, keys)
+
+    def transact(self, body: Callable[[Watch[T], Pipeline[T]], R], *keys: Argument) -> R:
+        """Execute a transaction as often as needed until no watched key changes under it.
+
+        `body(watch, transaction)` reads with the one and queues with the other; what it returned
+        when the transaction was executed is returned.
+        """
+        while True:
+            with self.watch(*keys) as watch:
+                transaction = watch.transaction()
+                result = body(watch, transaction)
+                try:
+                    transaction.execute()
+                except TransactionAborted:
+                    continue
+                return result
+
+    def script(self, source: str, *, read_only: bool = False) -> Script:
+        """Return a Lua script to call: `script(keys, args)`."""
+        return Script(self, source, read_only)
+
+    def lock(
+        self, name: str, *, ttl_s: float = 10.0, wait_s: float | None = None, renew: bool = True
+    ) -> Lock:
+        """Return a lock that processes share; see `Lock`."""
+        return Lock(self, name, ttl_s, wait_s, renew)
+
+    def subscribe(
+        self,
+        *channels: Argument,
+        patterns: Sequence[Argument] = (),
+        shards: Sequence[Argument] = (),
+    ) -> Subscription[T]:
+        """Return a subscription: `with` it, and iterate over its messages."""
+        return Subscription(self._core, channels, patterns, shards)
+
+    def close(self) -> None:
+        """Close the connections; calls that wait end with Unavailable."""
+        self._core.close()
+
+    close = close
+
+    def __enter__(self) -> Client[T]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(str, self.options.addresses))})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"options": self.options, "deadline_s": self._deadline_s}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._use(Core(state["options"]), state["deadline_s"])

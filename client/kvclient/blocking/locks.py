@@ -1,0 +1,175 @@
+# Generated from client/kvclient/aio/locks.py by `make client`.
+# mypy: disable-error-code=no-any-return
+"""A lock that several processes share, held for a time and renewed while it is used.
+
+The lock is a key with a random owner in it, and a lifetime. Each time it is taken a counter grows
+beside it: the fencing token. Whoever acts under the lock on another system hands the token on, and
+that system refuses a token that is smaller than one it has seen: so a process that was asleep while
+its lock expired can do no harm. (On one node; what a follower that takes over has not seen is lost
+with it.)
+
+Taking, renewing and releasing are scripts, and each says the same when it is run twice: a call
+whose reply was lost is simply repeated.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from types import TracebackType
+from typing import Final
+
+from kvclient.blocking.commands import Commands
+from kvclient.blocking.renewal import Renewal
+from kvclient.blocking.scripts import Script
+from kvclient.errors import ArgumentError, LockError, OutcomeUnknown
+from kvclient.results import T
+
+_ACQUIRE: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    return tonumber(redis.call('GET', KEYS[2]))
+end
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+    return redis.call('INCR', KEYS[2])
+end
+return false
+"""
+_RENEW: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+    return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0
+"""
+_RELEASE: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+    return redis.call('DEL', KEYS[1])
+end
+return 0
+"""
+_PAUSE_S: Final = 0.01
+_PAUSE_S_MAX: Final = 0.1
+_RENEWALS: Final = 3
+"""How often a lock is renewed in its lifetime: two may fail."""
+
+
+class Lock:
+    """A lock by name. `with` takes and releases it; `token` is its fencing token.
+
+    It lives for `ttl_s` seconds, and is renewed in the background while it is held unless `renew`
+    is false. Whoever waits for it waits `wait_s` seconds at most, None for ever.
+    """
+
+    def __init__(
+        self,
+        client: Commands[T],
+        name: str,
+        ttl_s: float = 10.0,
+        wait_s: float | None = None,
+        renew: bool = True,
+    ) -> None:
+        if ttl_s < 0.001:
+            raise ArgumentError(f"ttl_s is {ttl_s}, must be at least 0.001")
+        self.name = name
+        self.token = 0
+        self._ttl_ms = round(ttl_s * 1000)
+        self._wait_s = wait_s
+        self._renews = renew
+        self._keys = (name, fence_key(name))
+        self._owner = ""
+        self._held_until = 0.0
+        self._renewal: Renewal | None = None
+        self._acquire = Script(client, _ACQUIRE)
+        self._renew = Script(client, _RENEW)
+        self._release = Script(client, _RELEASE)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the lock is still this one's, as far as is known here; by the local clock."""
+        return bool(self._owner) and time.monotonic() < self._held_until
+
+    def check(self) -> None:
+        """Raise LockError unless the lock is still held."""
+        if not self.is_held:
+            raise LockError(f"the lock {self.name!r} is not held, or was lost")
+
+    def acquire(self) -> bool:
+        """Take the lock; return whether it was there to take before the wait was over."""
+        if self._owner:
+            raise LockError(f"the lock {self.name!r} is held by this object")
+        owner = secrets.token_hex(16)
+        give_up_at = None if self._wait_s is None else time.monotonic() + self._wait_s
+        pause = _PAUSE_S
+        while not self._take(owner):
+            if give_up_at is not None and time.monotonic() + pause >= give_up_at:
+                return False
+            time.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
+            pause = min(pause * 2, _PAUSE_S_MAX)
+        self._owner = owner
+        if self._renews:
+            self._renewal = Renewal(self.renew, self._ttl_ms / 1000 / _RENEWALS)
+            self._renewal.start()
+        return True
+
+    def _take(self, owner: str) -> bool:
+        # Counted from before the call: the lock does not live longer than is believed here.
+        until = time.monotonic() + self._ttl_ms / 1000
+        token = self._call(self._acquire, owner, self._ttl_ms)
+        if token is None:
+            return False
+        self.token = token
+        self._held_until = until
+        return True
+
+    def renew(self) -> bool:
+        """Begin the lifetime anew; return whether the lock is still held."""
+        until = time.monotonic() + self._ttl_ms / 1000
+        if self._owner and self._call(self._renew, self._owner, self._ttl_ms):
+            self._held_until = until
+            return True
+        self._held_until = 0.0
+        return False
+
+    def release(self) -> None:
+        """Give the lock back; LockError if it was lost before."""
+        owner, self._owner = self._owner, ""
+        renewal, self._renewal = self._renewal, None
+        self._held_until = 0.0
+        if renewal is not None:
+            renewal.stop()
+        if not owner or not self._call(self._release, owner):
+            raise LockError(f"the lock {self.name!r} was lost before it was released")
+
+    def _call(self, script: Script, *args: str | int) -> int | None:
+        while True:
+            try:
+                reply: int | None = script(self._keys, args)
+                return reply
+            except OutcomeUnknown:
+                continue
+
+    def __enter__(self) -> Lock:
+        if not self.acquire():
+            raise LockError(f"the lock {self.name!r} was not free within {self._wait_s:g} s")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.release()
+        except LockError:
+            # What happened inside matters more than the end of the lock.
+            if error is None:
+                raise
+
+
+def fence_key(name: str) -> str:
+    """Return the key of a lock's counter, which lies in the same hash slot as the lock."""
+    start = name.find("{")
+    end = name.find("}", start + 1)
+    has_tag = start >= 0 and end > start + 1
+    return f"{name}:fence" if has_tag else f"{{{name}}}:fence"
