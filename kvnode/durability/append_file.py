@@ -72,13 +72,17 @@ class Syncer:
             self._worker.start()
         self._queue.put((file, offset, closes))
 
-    def sync_soonest(self, file: File, offset: int) -> None:
-        """Sync a file now if that is short, else have it synced; for when nothing is under way."""
-        if self.seconds < _SHORT_SYNC_SECONDS:
-            self._asked += 1
-            self._do(file, offset, False)
-        else:
+    def sync_soonest(self, file: File, offset: int) -> bool:
+        """Sync a file now if that is short, else have it synced; return whether it was done.
+
+        For when nothing is under way. `notify` is not called for what was done.
+        """
+        if self.seconds >= _SHORT_SYNC_SECONDS:
             self.sync(file, offset)
+            return False
+        self._asked += 1
+        self._do(file, offset, False)
+        return True
 
     def wait(self) -> None:
         """End the thread, after what it has to do."""
@@ -187,8 +191,7 @@ class AppendFile:
         self.write_error = ""
         self.size += len(data)
         self._written = self._stream.offset
-        if self.policy == ALWAYS:
-            self.sync_now()
+        self.sync_soonest()
 
     def write_last(self, now: float) -> str:
         """Write what has come before the file is closed; return why that failed, or nothing."""
@@ -218,14 +221,24 @@ class AppendFile:
     def sync_now(self) -> None:
         """Have what is written synced, unless the thread is at it; it is asked again then."""
         file = self._file
-        syncer = self._syncer
-        if file is not None and self._asked < self._written and not syncer.is_busy():
+        if file is not None and self._is_due():
             self._asked = self._written
-            offset = int(self._written) if self._counts else syncer.done
-            if self.policy == ALWAYS:
-                syncer.sync_soonest(file, offset)
-            else:
-                syncer.sync(file, offset)
+            self._syncer.sync(file, self._offset())
+
+    def sync_soonest(self) -> bool:
+        """Where replies wait for it: as `sync_now`, at once if short; return whether that was."""
+        file = self._file
+        if self.policy != ALWAYS or file is None or not self._is_due():
+            return False
+        self._asked = self._written
+        return self._syncer.sync_soonest(file, self._offset())
+
+    def _is_due(self) -> bool:
+        return self._asked < self._written and not self._syncer.is_busy()
+
+    def _offset(self) -> int:
+        """Return up to which offset the log is durable when the file is synced."""
+        return int(self._written) if self._counts else self._syncer.done
 
     def make_durable(self) -> None:
         """Sync what is written, here and now. OSError: that failed, and only a rewrite helps."""

@@ -42,8 +42,8 @@ def disk() -> Iterator[SlowDisk]:
 class ThreadedLoop(Loop):
     """A node that syncs in a thread, since the disk is slow; each sync releases `synced`."""
 
-    def __init__(self, disk: SlowDisk) -> None:
-        super().__init__(started(disk, "always"))
+    def __init__(self, disk: SlowDisk, policy: str = "always") -> None:
+        super().__init__(started(disk, policy))
         disk.is_threaded = True
         syncer = self.node.append_log.syncer
         syncer.seconds = 1.0
@@ -105,6 +105,30 @@ def test_a_short_sync_is_done_at_once(disk: SlowDisk) -> None:
     assert loop.ask(b"SET b 1\r\n").aborted
     refused = loop.ask(b"SET c 1\r\n").writes
     assert refused == [b"-MISCONF Errors writing to the AOF file: input/output error\r\n"]
+
+
+def test_what_waited_for_a_long_sync_goes_out_after_a_short_one(disk: SlowDisk) -> None:
+    loop = ThreadedLoop(disk)
+    disk.goes_on.clear()
+    first = loop.ask(b"SET a 1\r\n")
+    second = loop.ask(b"SET b 1\r\n")
+    disk.goes_on.set()
+    assert loop.synced.acquire(timeout=SECONDS)
+    # The disk is fast again: the second round's sync is done as soon as the first one's is over.
+    loop.node.append_log.syncer.seconds = 0.0
+    loop.rounds.release()
+    assert first.writes == second.writes == [b"+OK\r\n"]
+
+
+def test_a_sync_each_second_is_not_followed_by_another(disk: SlowDisk) -> None:
+    loop = ThreadedLoop(disk, "everysec")
+    loop.ask(b"SET a 1\r\n")
+    loop.engine.wait(1.1)
+    assert loop.synced.acquire(timeout=SECONDS)
+    loop.ask(b"SET b 1\r\n")
+    loop.rounds.release()
+    assert not loop.node.append_log.syncer.is_busy()
+    assert not loop.synced.acquire(timeout=0.1)
 
 
 def test_nobody_is_told_of_effects_whose_sync_failed(disk: SlowDisk) -> None:
