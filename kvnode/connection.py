@@ -70,6 +70,14 @@ class FlushRound:
 
         When it failed they are cut off: nobody is told that something was done which may be lost.
         """
+        self._release_held()
+        # What was written meanwhile is next.
+        if self.node.append_log.file.sync_soonest():
+            self._release_held()
+        if self.node.stop_requested and not self._held:
+            self._stop()
+
+    def _release_held(self) -> None:
         log = self.node.append_log
         log.note_error()
         is_over = bool(log.error()) or not log.is_logging()
@@ -81,9 +89,6 @@ class FlushRound:
                     connection.flush_out()
                 else:
                     connection.abort()
-        log.file.sync_now()
-        if self.node.stop_requested and not held:
-            self._stop()
 
     def cut_off(self) -> None:
         """Cut off who has output in this round: its effects may be lost, and who has read them."""

@@ -95,8 +95,7 @@ class Followers:
         ReplyError: not now.
         """
         follower = self.introduced(session)
-        if follower.state != CANDIDATE:
-            return
+        assert not follower.is_fed(), "its connection carries a stream already"
         if session.writer.size() or session.outlet.unsent_bytes():
             raise ReplyError(errors.SYNC_WITH_OUTPUT)
         session.gate |= REPLY_OFF

@@ -4,97 +4,15 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Iterable
 
 import pytest
 
-from kvnode.connection import Connection, FlushRound
+from kvnode.connection import Connection
 from kvnode.session import is_loopback
 
-from .engine import Engine
+from .loops import FakeTransport, Loop
 
 MEGABYTE = 1 << 20
-
-
-class FakeSocket:
-    def fileno(self) -> int:
-        return 7
-
-
-class FakeTransport:
-    """Takes writes like an asyncio transport; `stuck` keeps them from the peer."""
-
-    def __init__(self, peer: object = ("127.0.0.1", 5000)) -> None:
-        self.extra = {"peername": peer, "sockname": ("127.0.0.1", 6379), "socket": FakeSocket()}
-        if isinstance(peer, str):
-            self.extra["sockname"] = "/run/node.sock"
-        self.writes: list[bytes] = []
-        self.unsent = 0
-        self.stuck = False
-        self.reading = True
-        self.closed = False
-        self.aborted = False
-        self.protocol: Connection | None = None
-
-    def get_extra_info(self, name: str) -> object:
-        return self.extra[name]
-
-    def write(self, data: bytes) -> None:
-        assert not self.closed, "written to after its end"
-        assert data, "an empty write"
-        self.writes.append(data)
-        if self.stuck:
-            self.unsent += len(data)
-            if self.unsent > 65536 and self.reading and self.protocol is not None:
-                self.protocol.pause_writing()
-
-    def writelines(self, chunks: Iterable[bytes]) -> None:
-        self.write(b"".join(chunks))
-
-    def get_write_buffer_size(self) -> int:
-        return self.unsent
-
-    def set_write_buffer_limits(self, high: int | None = None) -> None:
-        pass
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = True
-        self.aborted = True
-
-
-class Loop:
-    """A node with connections, whose rounds the test ends."""
-
-    def __init__(self) -> None:
-        self.engine = Engine()
-        self.node = self.engine.node
-        self.calls: list[Callable[[], None]] = []
-        self.stops = 0
-        self.rounds = FlushRound(self.node, self.calls.append, self.stop)
-
-    def stop(self) -> None:
-        self.stops += 1
-
-    def connect(self, peer: object = ("127.0.0.1", 5000)) -> tuple[Connection, FakeTransport]:
-        transport = FakeTransport(peer)
-        connection = Connection(self.rounds)
-        transport.protocol = connection
-        connection.connection_made(transport)
-        return connection, transport
-
-    def end_round(self) -> None:
-        calls, self.calls[:] = list(self.calls), []
-        for call in calls:
-            call()
 
 
 def test_the_replies_of_a_round_go_out_together() -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from kvnode.connection import Connection, FlushRound
-
 from .disks import MemoryDisk, failure
-from .engine import Engine
+from .loops import Loop
 from .test_append_log import content, started
-from .test_connection import FakeTransport
 
 SECONDS = 5.0
 
@@ -35,36 +32,6 @@ class SlowDisk(MemoryDisk):
         super().step(operation)
 
 
-class Loop:
-    """A node with connections whose rounds the test ends."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.calls: list[Callable[[], None]] = []
-        self.rounds = FlushRound(engine.node, self.calls.append, lambda: None)
-        self.synced = threading.Semaphore(0)
-        engine.node.append_log.syncer.notify = self.synced.release
-
-    def connect(self) -> tuple[Connection, FakeTransport]:
-        transport = FakeTransport()
-        connection = Connection(self.rounds)
-        transport.protocol = connection
-        connection.connection_made(transport)
-        return connection, transport
-
-    def end_round(self) -> None:
-        calls, self.calls[:] = list(self.calls), []
-        for call in calls:
-            call()
-
-    def ask(self, request: bytes) -> FakeTransport:
-        """One round with one request of a new client."""
-        connection, transport = self.connect()
-        connection.data_received(request)
-        self.end_round()
-        return transport
-
-
 @pytest.fixture
 def disk() -> Iterator[SlowDisk]:
     disk = SlowDisk()
@@ -72,11 +39,16 @@ def disk() -> Iterator[SlowDisk]:
     disk.goes_on.set()
 
 
-def threaded(disk: SlowDisk) -> Loop:
-    """A node that syncs in a thread; what its start wanted synced is synced."""
-    loop = Loop(started(disk, "always"))
-    disk.is_threaded = True
-    return loop
+class ThreadedLoop(Loop):
+    """A node that syncs in a thread, since the disk is slow; each sync releases `synced`."""
+
+    def __init__(self, disk: SlowDisk, policy: str = "always") -> None:
+        super().__init__(started(disk, policy))
+        disk.is_threaded = True
+        syncer = self.node.append_log.syncer
+        syncer.seconds = 1.0
+        self.synced = threading.Semaphore(0)
+        syncer.notify = self.synced.release
 
 
 @pytest.mark.parametrize("policy", ["always", "everysec", "no"])
@@ -112,7 +84,7 @@ def test_replies_that_go_out_within_a_round_are_written_before(disk: SlowDisk, p
 
 
 def test_a_reply_waits_for_its_sync(disk: SlowDisk) -> None:
-    loop = threaded(disk)
+    loop = ThreadedLoop(disk)
     disk.goes_on.clear()
     first = loop.ask(b"SET a 1\r\n")
     second = loop.ask(b"GET a\r\n")
@@ -125,8 +97,42 @@ def test_a_reply_waits_for_its_sync(disk: SlowDisk) -> None:
     assert second.writes == [b"$1\r\n1\r\n"]
 
 
+def test_a_short_sync_is_done_at_once(disk: SlowDisk) -> None:
+    loop = Loop(started(disk, "always"))
+    disk.is_threaded = True
+    assert loop.ask(b"SET a 1\r\n").writes == [b"+OK\r\n"]
+    disk.error = errno.EIO
+    assert loop.ask(b"SET b 1\r\n").aborted
+    refused = loop.ask(b"SET c 1\r\n").writes
+    assert refused == [b"-MISCONF Errors writing to the AOF file: input/output error\r\n"]
+
+
+def test_what_waited_for_a_long_sync_goes_out_after_a_short_one(disk: SlowDisk) -> None:
+    loop = ThreadedLoop(disk)
+    disk.goes_on.clear()
+    first = loop.ask(b"SET a 1\r\n")
+    second = loop.ask(b"SET b 1\r\n")
+    disk.goes_on.set()
+    assert loop.synced.acquire(timeout=SECONDS)
+    # The disk is fast again: the second round's sync is done as soon as the first one's is over.
+    loop.node.append_log.syncer.seconds = 0.0
+    loop.rounds.release()
+    assert first.writes == second.writes == [b"+OK\r\n"]
+
+
+def test_a_sync_each_second_is_not_followed_by_another(disk: SlowDisk) -> None:
+    loop = ThreadedLoop(disk, "everysec")
+    loop.ask(b"SET a 1\r\n")
+    loop.engine.wait(1.1)
+    assert loop.synced.acquire(timeout=SECONDS)
+    loop.ask(b"SET b 1\r\n")
+    loop.rounds.release()
+    assert not loop.node.append_log.syncer.is_busy()
+    assert not loop.synced.acquire(timeout=0.1)
+
+
 def test_nobody_is_told_of_effects_whose_sync_failed(disk: SlowDisk) -> None:
-    loop = threaded(disk)
+    loop = ThreadedLoop(disk)
     disk.goes_on.clear()
     disk.error = errno.EIO
     first = loop.ask(b"SET a 1\r\n")
