@@ -105,7 +105,9 @@ class Traits:
         self.is_known = facts is not None
         self.facts = facts = facts or _UNKNOWN
         flags = facts.flags
-        self.is_write = "write" in flags or name in _SCRIPTS or not self.is_known
+        # A subcommand that has no card yet goes by the card of its container.
+        is_strange = not self.is_known or (name in _CONTAINERS and not facts.idempotent)
+        self.is_write = "write" in flags or name in _SCRIPTS or is_strange
         self.is_read = "readonly" in flags
         refusal = _REFUSALS.get(name)
         self.state_refusal = f"{name} {refusal}" if refusal else None

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 
-from ..wire.servers import Server, both_servers
+from ..wire.servers import Server, both_servers, redis_server
+from .clusters import RedisCluster
 from .transport import AnyAsyncClient, AnyClient, connect, connect_async
 
 KINDS = list(product(("kvnode", "redis-server"), (2, 3), (False, True)))
@@ -29,6 +30,20 @@ def servers() -> Iterator[dict[str, Server]]:
     """Both servers, running, by name."""
     with both_servers() as both:
         yield {server.name: server for server in both}
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Server]:
+    """A redis-server of its own."""
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisCluster]:
+    """A cluster of three leaders with a follower each."""
+    with RedisCluster(leaders=3, followers=1) as cluster:
+        yield cluster
 
 
 @pytest.fixture(params=KINDS, ids=NAMES)

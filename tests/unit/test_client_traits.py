@@ -166,7 +166,7 @@ def test_what_may_wait(request_: str, wanted: bool) -> None:
     assert traits_of(argv).blocks(argv) is wanted
 
 
-@pytest.mark.parametrize("name", ["SET", "EVAL", "FCALL", "SORT", "FLUSHALL", "JSON.SET"])
+@pytest.mark.parametrize("name", ["SET", "EVAL", "FCALL", "SORT", "FLUSHALL", "XGROUP", "JSON.SET"])
 def test_what_may_write(name: str) -> None:
     assert traits_of((name,)).is_write
     assert not traits_of((name,)).is_read
