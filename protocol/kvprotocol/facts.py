@@ -283,6 +283,7 @@ FACTS: Final[dict[str, CommandFacts]] = {
     'RENAMENX': CommandFacts(3, frozenset(['write', 'fast']), (KeyFacts(1, '', 0, 1, 0, -1, 0, False, 'RW access delete'), KeyFacts(2, '', 0, 1, 0, -1, 0, False, 'OW insert'),), False, ()),
     'REPLCONF': CommandFacts(-1, frozenset(['admin', 'noscript', 'loading', 'stale', 'allow_busy']), (), False, ()),
     'REPLICAOF': CommandFacts(3, frozenset(['admin', 'noscript', 'stale', 'no_async_loading']), (), False, ()),
+    'REQUEST': CommandFacts(-2, frozenset(['noscript']), (), True, ()),
     'RESET': CommandFacts(1, frozenset(['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy']), (), False, ()),
     'RESTORE': CommandFacts(-4, frozenset(['write', 'denyoom']), (KeyFacts(1, '', 0, 1, 0, -1, 0, False, 'OW update'),), False, ()),
     'RESTORE-ASKING': CommandFacts(-4, frozenset(['write', 'denyoom', 'asking']), (KeyFacts(1, '', 0, 1, 0, -1, 0, False, 'OW update'),), False, ()),

@@ -1,0 +1,143 @@
+"""REQUEST: a command that runs at most once, however often it is sent (docs/requests.md).
+
+What is carried is admitted as if it had been sent by itself (`Dispatcher._admit`); a repeat of what
+was run is not, since it runs nothing. Here it runs in a unit of the log of its own, so that its
+effects and the record of its reply are one entry.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kvnode.admission import CARRIED_FROM
+from kvnode.command import ADMIN, BLOCKING, NO_MULTI, NOSCRIPT, Command, command
+from kvnode.context import Blocked, Context
+from kvnode.dispatch import unknown_command, wrong_arity
+from kvnode.request_memory import SEQ_MAX
+from kvnode.session import Transaction
+from kvnode.stats import record_duration
+from kvprotocol import errors
+from kvprotocol.errors import ReplyError
+from kvprotocol.numbers import parse_int
+from kvprotocol.replies import NO_REPLY, Reply
+
+# Groups of commands that act on the connection, and those of them that do not.
+_OF_CONNECTIONS: Final = frozenset(("cluster", "connection", "pubsub", "transactions"))
+_OF_NONE: Final = frozenset((b"echo", b"exec", b"ping", b"publish", b"spublish"))
+_MAY_WAIT: Final = frozenset((b"xread", b"xreadgroup"))  # only with the option BLOCK
+
+
+@command(
+    "REQUEST",
+    arity=-2,
+    flags=NOSCRIPT,
+    group="transactions",
+    acl="transaction",
+    since="7.0.15",
+    complexity="Depends on the command; O(1) for a repeat and for ID",
+    summary="Run a command at most once, however often it is sent; ID returns a client's id.",
+    syntax="request=<ID|once=(client_id seq:i ack_seq:i command [arg ...])>",
+    idempotent=True,
+)
+def request(ctx: Context, argv: list[bytes]) -> Reply:
+    if len(argv) == 2 and argv[1].upper() == b"ID":
+        return ctx.node.requests.issue(ctx.now_ms)
+    session = ctx.session
+    has_transaction = session.transaction is not None  # so EXEC is carried
+    try:
+        return _answer(ctx, argv)
+    finally:
+        if has_transaction:
+            ctx.node.watching.discard(session)
+
+
+def _answer(ctx: Context, argv: list[bytes]) -> Reply:
+    """Return the first reply to a request, which is run now if it was not before."""
+    if len(argv) <= CARRIED_FROM:
+        raise ReplyError(errors.WRONG_ARITY % "request")
+    seq = parse_int(argv[2])
+    acknowledged = parse_int(argv[3])
+    if seq is None or acknowledged is None or not 0 <= acknowledged < seq < SEQ_MAX:
+        raise ReplyError(errors.REQUEST_NUMBERS)
+    node = ctx.node
+    reply = node.requests.find(argv[1], seq, acknowledged, ctx.now_ms)
+    if reply is not None:
+        log = node.dispatcher.log
+        if log is not None:
+            ctx.session.written_until = log.offset  # for WAIT: it is another session's write
+        return reply
+    words = argv[CARRIED_FROM:]
+    inner = node.dispatcher.admission.carried(argv)
+    if inner is None:
+        unknown = node.dispatcher.find(words[0]) is None
+        raise ReplyError(unknown_command(words) if unknown else errors.unknown_subcommand(words))
+    if not inner.argc_min <= len(words) <= inner.argc_max:
+        raise ReplyError(wrong_arity(inner))
+    _refuse_unfit(inner, words)
+    transaction = ctx.session.transaction
+    if inner.full_name == b"exec":
+        if transaction is None or transaction.failed:
+            return inner.handler(ctx, words)  # raises: nothing is run, so nothing is remembered
+        for queued, queued_words in transaction.queued:
+            if not queued.flags & BLOCKING:  # in a transaction they do not wait
+                _refuse_unfit(queued, queued_words)
+    return _run(ctx, inner, words, transaction, argv[1], seq, acknowledged)
+
+
+def _refuse_unfit(command: Command, words: list[bytes]) -> None:
+    """Refuse what acts on the connection or on the node, or waits: a repeat cannot give that."""
+    flags = command.flags
+    is_unfit = bool(flags & (ADMIN | NO_MULTI)) or command.card.group in _OF_CONNECTIONS
+    if flags & BLOCKING:
+        is_unfit = command.full_name not in _MAY_WAIT or _has_block(words)
+    if is_unfit and command.full_name not in _OF_NONE:
+        raise ReplyError(errors.REQUEST_UNFIT % command.full_name.decode())
+
+
+def _has_block(words: list[bytes]) -> bool:
+    """Return whether an XREAD or XREADGROUP has the option BLOCK, before its streams."""
+    place = 4 if words[0].lower() == b"xreadgroup" else 1
+    while place < len(words) and words[place].upper() != b"STREAMS":
+        if words[place].upper() == b"BLOCK":
+            return True
+        place += 1
+    return False
+
+
+def _run(
+    ctx: Context,
+    inner: Command,
+    words: list[bytes],
+    transaction: Transaction | None,
+    name: bytes,
+    seq: int,
+    acknowledged: int,
+) -> Reply:
+    """Run a command, remember its reply, and log both as one."""
+    dispatcher = ctx.node.dispatcher
+    requests = ctx.node.requests
+    recorder = requests.recorder
+    if transaction is not None:
+        transaction.recorder = recorder
+    database = ctx.keyspace.index
+    opened = dispatcher.open_unit()
+    assert opened
+    begin = dispatcher.clock.now()
+    reply = dispatcher.call(inner, words)
+    seconds = dispatcher.clock.now() - begin
+    assert not isinstance(reply, Blocked)
+    inner.calls += 1
+    inner.seconds += seconds
+    dispatcher.stats.commands += 1
+    if dispatcher.histograms:
+        record_duration(inner, seconds)
+    if reply is not NO_REPLY:  # else it is EXEC, whose replies are written already
+        recorder.write(reply)
+    remembered = recorder.take()
+    dispatcher.add_to_unit(database, words)
+    if dispatcher.has_unit_effects():
+        record = requests.record(name, acknowledged, seq, remembered)
+        dispatcher.add_record([b"ECHO", record], database)
+    requests.remember(name, seq, acknowledged, remembered, ctx.now_ms)
+    dispatcher.close_unit()
+    return reply if reply is NO_REPLY else remembered
