@@ -31,7 +31,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final, final
 
 from librt.strings import BytesWriter
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
@@ -54,6 +54,11 @@ _NO_BIRTH: Final = -1
 # Measured: a client with its dict, name and place; a reply with its place, beside its content.
 CLIENT_BYTES: Final = 480
 REPLY_BYTES: Final = 180
+
+
+@mypyc_attr(native_class=False)
+class RecordError(Exception):
+    """Bytes that are no record or no field of a client."""
 
 
 @final
@@ -275,14 +280,14 @@ class RequestMemory:
         return out.getvalue()
 
     def restore(self, record: bytes, now_ms: i64) -> None:
-        """Take over a record, of a log or a leader. ValueError: it is none."""
+        """Take over a record, of a log or a leader. RecordError: it is none."""
         data = _Fields(record, len(RECORD))
         name = data.name()
         acknowledged = data.number()
         seq = data.number()
         reply = data.reply()
         if data.has_more():
-            raise ValueError
+            raise RecordError
         self.remember(name, seq, acknowledged, reply, now_ms)
 
     def clear(self) -> None:
@@ -310,7 +315,7 @@ class RequestMemory:
         return found
 
     def restore_client(self, field: bytes, now_ms: i64) -> None:
-        """Take over a client of a snapshot, before its watermark. ValueError: the field is none."""
+        """Take over a client of a snapshot, before its watermark. RecordError: it is none."""
         data = _Fields(field, 0)
         name = data.name()
         floor = data.number()
@@ -373,7 +378,7 @@ def _write_reply(out: BytesWriter, seq: int, reply: Prepared) -> None:
 
 @final
 class _Fields:
-    """Words, numbers and replies read from the front. ValueError: there are none."""
+    """Words, numbers and replies read from the front. RecordError: there are none."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data = data
@@ -383,7 +388,9 @@ class _Fields:
         return self._at < len(self._data)
 
     def word(self) -> bytes:
-        end = self._data.index(b" ", self._at)
+        end = self._data.find(b" ", self._at)
+        if end < 0:
+            raise RecordError
         found = self._data[self._at : end]
         self._at = end + 1
         return found
@@ -391,13 +398,13 @@ class _Fields:
     def name(self) -> bytes:
         found = self.word()
         if birth_of(found) == _NO_BIRTH:
-            raise ValueError
+            raise RecordError
         return found
 
     def number(self) -> int:
         value = parse_int(self.word())
         if value is None or not 0 <= value <= SEQ_MAX:
-            raise ValueError
+            raise RecordError
         return value
 
     def reply(self) -> Prepared:
@@ -409,7 +416,7 @@ class _Fields:
     def _bytes(self, size: int) -> bytes:
         end = self._at + size
         if end > len(self._data):
-            raise ValueError
+            raise RecordError
         found = self._data[self._at : end]
         self._at = end
         return found

@@ -19,7 +19,8 @@ from kvnode.stats import record_duration
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import parse_int
-from kvprotocol.replies import NO_REPLY, Reply
+from kvprotocol.replies import NO_REPLY, Prepared, Reply
+from kvprotocol.translation import translated
 
 # Groups of commands that act on the connection, and those of them that do not.
 _OF_CONNECTIONS: Final = frozenset(("cluster", "connection", "pubsub", "transactions"))
@@ -65,7 +66,10 @@ def _answer(ctx: Context, argv: list[bytes]) -> Reply:
         log = node.dispatcher.log
         if log is not None:
             ctx.session.written_until = log.offset  # for WAIT: it is another session's write
-        return reply
+        # Scripts and readers of streams write some of a reply in the caller's protocol themselves.
+        protocol = int(ctx.session.writer.protocol)
+        wire = translated(reply.resp2 if protocol == 2 else reply.resp3, protocol)
+        return Prepared(wire, wire)
     words = argv[CARRIED_FROM:]
     inner = node.dispatcher.admission.carried(argv)
     if inner is None:
@@ -88,7 +92,7 @@ def _refuse_unfit(command: Command, words: list[bytes]) -> None:
     """Refuse what acts on the connection or on the node, or waits: a repeat cannot give that."""
     flags = command.flags
     is_unfit = bool(flags & (ADMIN | NO_MULTI)) or command.card.group in _OF_CONNECTIONS
-    if flags & BLOCKING:
+    if flags & BLOCKING or command.full_name == b"wait":
         is_unfit = command.full_name not in _MAY_WAIT or _has_block(words)
     if is_unfit and command.full_name not in _OF_NONE:
         raise ReplyError(errors.REQUEST_UNFIT % command.full_name.decode())

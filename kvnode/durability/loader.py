@@ -13,7 +13,7 @@ from mypy_extensions import i64
 from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.log_reader import LogReader, Replay, TornError
 from kvnode.durability.rdb_reader import FileError, RdbReader, shown
-from kvnode.request_memory import CLIENT_FIELD, WATERMARK_FIELD
+from kvnode.request_memory import CLIENT_FIELD, WATERMARK_FIELD, RecordError
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import parse_int
 
@@ -178,7 +178,7 @@ class Loader:
         try:
             for field in rdb.request_clients:
                 requests.restore_client(field, i64(int(self.begin_seconds * 1000.0)))
-        except ValueError:
+        except RecordError:
             raise FileError(f"a field {shown(CLIENT_FIELD)} that is none") from None
         requests.watermark = max(requests.watermark, watermark)
 

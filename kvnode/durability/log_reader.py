@@ -12,7 +12,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from kvnode.durability.rdb_reader import FileError, shown
 from kvnode.rdb.encoding import Source
-from kvnode.request_memory import RECORD
+from kvnode.request_memory import RECORD, RecordError
 from kvnode.session import Outlet, Session
 from kvprotocol.numbers import parse_int
 from kvprotocol.replies import ErrorReply
@@ -208,7 +208,7 @@ class Replay:
         node = self._node
         try:
             node.requests.restore(argv[1], i64(int(node.clock.now() * 1000.0)))
-        except ValueError:
+        except RecordError:
             raise FileError(f"a record {shown(argv[1])} that is none") from None
         if self._is_logged:
             node.dispatcher.add_record(argv, self._session.keyspace.index)
