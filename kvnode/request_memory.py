@@ -45,15 +45,15 @@ RECORD: Final = b"kvnode:request "
 CLIENT_FIELD: Final = b"kvnode-request-client"
 WATERMARK_FIELD: Final = b"kvnode-request-watermark"
 SEQ_MAX: Final = 1 << 61
-# An id from the future raises the watermark when it is forgotten; clocks of nodes differ by less.
-_AHEAD_MS_MAX: Final = 3_600_000
+# By how much the clocks of nodes may differ: an id that is further ahead is none of theirs.
+_AHEAD_MS_MAX: Final = 60_000
 _ID_BYTES_MAX: Final = 64
 _ID_RANDOM_BYTES: Final = 8
 _BIRTH_DIGITS_MAX: Final = 18
 _NO_BIRTH: Final = -1
 # Measured: a client with its dict, name and place; a reply with its place, beside its content.
-CLIENT_BYTES: Final = 480
-REPLY_BYTES: Final = 180
+CLIENT_BYTES: Final = 500
+REPLY_BYTES: Final = 160
 
 
 @mypyc_attr(native_class=False)
@@ -78,6 +78,16 @@ class ReplyRecorder:
         """Write a reply, or an element of one."""
         self._resp2.write(reply)
         self._resp3.write(reply)
+
+    def encoded(self, reply: Reply) -> Prepared:
+        """Return a whole reply; the common ones need no writer."""
+        if isinstance(reply, Prepared):
+            return reply
+        if isinstance(reply, int) and not isinstance(reply, bool):
+            wire = b":%d\r\n" % reply
+            return Prepared(wire, wire)
+        self.write(reply)
+        return self.take()
 
     def take(self) -> Prepared:
         """Return what was written."""
@@ -303,7 +313,7 @@ class RequestMemory:
 
         The data has been where nothing of this was kept, such as with a redis-server.
         """
-        self.watermark = max(self.watermark, int(now_ms))
+        self.watermark = max(self.watermark, int(now_ms) + _AHEAD_MS_MAX)
 
     def copies(self) -> list[RequestClient]:
         """Return all clients as they are, who asked last first, for a snapshot written later."""

@@ -135,9 +135,8 @@ def _run(
     dispatcher.stats.commands += 1
     if dispatcher.histograms:
         record_duration(inner, seconds)
-    if reply is not NO_REPLY:  # else it is EXEC, whose replies are written already
-        recorder.write(reply)
-    remembered = recorder.take()
+    # Of EXEC the replies are written already.
+    remembered = recorder.take() if reply is NO_REPLY else recorder.encoded(reply)
     dispatcher.add_to_unit(database, words)
     if dispatcher.has_unit_effects():
         record = requests.record(name, acknowledged, seq, remembered)

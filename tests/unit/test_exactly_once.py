@@ -95,7 +95,7 @@ def test_what_is_no_request_is_an_error_and_not_remembered(
 
 
 def test_an_id_from_the_future_is_refused(engine: Engine) -> None:
-    birth = int(engine.clock.seconds * 1000) + 3_600_001
+    birth = int(engine.clock.seconds * 1000) + 60_001
     assert is_refused(engine.send([b"REQUEST", b"%d-ab" % birth, b"1", b"0", b"PING"]))
     assert engine.send([b"REQUEST", b"%d-ab" % (birth - 1), b"1", b"0", b"PING"]) == b"+PONG\r\n"
 
@@ -390,6 +390,39 @@ def test_a_repeat_is_counted_and_info_shows_what_is_kept(client: Requester) -> N
     for line in (b"clients:1", b"replies:1", b"repeats:1", b"refused:1", b"trimmed_clients:0"):
         assert b"request_" + line in info
     assert b"cmdstat_incr:calls=2," in engine.send([b"INFO", b"commandstats"])
+
+
+def test_the_bounds_are_directives(client: Requester) -> None:
+    engine = client.engine
+    engine.send([b"CONFIG", b"SET", b"request-max-replies", b"2"])
+    for seq in (1, 2, 3):
+        client.send(seq, b"INCR", b"n")
+    assert is_refused(client.send(1, b"INCR", b"n"))
+    engine.send([b"CONFIG", b"SET", b"request-max-clients", b"1"])
+    other = Requester(engine)
+    assert other.send(1, b"INCR", b"n") == b":4\r\n"
+    assert is_refused(client.send(3, b"INCR", b"n"))
+    engine.send([b"CONFIG", b"SET", b"request-max-idle", b"10"])
+    engine.wait(11.0)
+    assert is_refused(other.send(1, b"INCR", b"n"))
+    assert len(engine.node.requests) == 0
+    assert b"request_trimmed_clients:2" in engine.send([b"INFO", b"stats"])
+    engine.send([b"CONFIG", b"SET", b"request-max-memory", b"0"])
+    fresh = Requester(engine)
+    assert fresh.send(1, b"INCR", b"n") == b":5\r\n"
+    assert is_refused(fresh.send(1, b"INCR", b"n"))
+    assert engine.send([b"GET", b"n"]) == b"$1\r\n5\r\n"
+
+
+def test_what_is_remembered_counts_as_used_memory(client: Requester) -> None:
+    engine = client.engine
+    before = engine.node.used_memory()
+    engine.send([b"SET", b"k", b"x" * 5000])
+    size = engine.node.used_memory() - before
+    client.send(1, b"GETDEL", b"k")
+    after = engine.node.used_memory()
+    assert after - before == engine.node.requests.bytes > 5000
+    assert size > 5000
 
 
 def test_no_password_in_a_request_is_shown_to_monitors(client: Requester) -> None:

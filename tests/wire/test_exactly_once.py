@@ -81,7 +81,7 @@ def test_a_log_with_requests_goes_to_redis_and_back(start: Start) -> None:
     assert same_contents(ours.port, theirs.port, logged=True) == 3
     assert client.load() == replies
     assert ours.line("GET n") == theirs.line("GET n") == b"3"
-    # What it was loaded and rewritten by redis-server knows no requests: nobody old is trusted.
+    # A log that redis-server has rewritten knows of no request: whoever was there is refused.
     theirs.line("BGREWRITEAOF")
     theirs.until(lambda: not theirs.count("aof_rewrite_in_progress"), "rewritten")
     theirs.line("INCR n")
