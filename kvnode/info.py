@@ -358,7 +358,7 @@ def _requests(requests: RequestMemory) -> list[str]:
     return [
         f"request_clients:{len(requests)}",
         f"request_replies:{requests.reply_count}",
-        f"request_memory:{requests.bytes}",
+        f"request_memory_bytes:{requests.bytes}",
         f"request_repeats:{requests.repeats}",
         f"request_refused:{requests.refused}",
         f"request_trimmed_clients:{requests.trimmed_clients}",

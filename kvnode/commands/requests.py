@@ -19,13 +19,17 @@ from kvnode.stats import record_duration
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import parse_int
-from kvprotocol.replies import NO_REPLY, Prepared, Reply
+from kvprotocol.replies import NO_REPLY, ErrorReply, Prepared, Reply
 from kvprotocol.translation import translated
 
 # Groups of commands that act on the connection, and those of them that do not.
 _OF_CONNECTIONS: Final = frozenset(("cluster", "connection", "pubsub", "transactions"))
 _OF_NONE: Final = frozenset((b"echo", b"exec", b"ping", b"publish", b"spublish"))
 _MAY_WAIT: Final = frozenset((b"xread", b"xreadgroup"))  # only with the option BLOCK
+# Codes of errors by which scripts say that the node, as it is now, does not let them go on.
+_REFUSALS: Final = frozenset(
+    ("BUSY", "MASTERDOWN", "MISCONF", "NOREPLICAS", "NOSCRIPT", "OOM", "READONLY")
+)
 
 
 @command(
@@ -63,13 +67,7 @@ def _answer(ctx: Context, argv: list[bytes]) -> Reply:
     node = ctx.node
     reply = node.requests.find(argv[1], seq, acknowledged, ctx.now_ms)
     if reply is not None:
-        log = node.dispatcher.log
-        if log is not None:
-            ctx.session.written_until = log.offset  # for WAIT: it is another session's write
-        # Scripts and readers of streams write some of a reply in the caller's protocol themselves.
-        protocol = int(ctx.session.writer.protocol)
-        wire = translated(reply.resp2 if protocol == 2 else reply.resp3, protocol)
-        return Prepared(wire, wire)
+        return _repeated(ctx, reply)
     words = argv[CARRIED_FROM:]
     inner = node.dispatcher.admission.carried(argv)
     if inner is None:
@@ -86,6 +84,22 @@ def _answer(ctx: Context, argv: list[bytes]) -> Reply:
             if not queued.flags & BLOCKING:  # in a transaction they do not wait
                 _refuse_unfit(queued, queued_words)
     return _run(ctx, inner, words, transaction, argv[1], seq, acknowledged)
+
+
+def _repeated(ctx: Context, first: Prepared) -> Reply:
+    """Return the first reply, as this session can read it and may have it."""
+    node = ctx.node
+    session = ctx.session
+    error = node.append_log.error()
+    if error:  # who sent the first one was cut off, because its effects may not last
+        raise ReplyError(errors.LOG_FAILED % error)
+    log = node.dispatcher.log
+    if log is not None:
+        session.written_until = log.offset  # for WAIT: it is another session's write
+    # Scripts and readers of streams write some of a reply in the caller's protocol themselves.
+    protocol = int(session.writer.protocol)
+    wire = translated(first.resp2 if protocol == 2 else first.resp3, protocol)
+    return Prepared(wire, wire)
 
 
 def _refuse_unfit(command: Command, words: list[bytes]) -> None:
@@ -126,6 +140,7 @@ def _run(
     database = ctx.keyspace.index
     opened = dispatcher.open_unit()
     assert opened
+    dirty = dispatcher.dataset.dirty
     begin = dispatcher.clock.now()
     reply = dispatcher.call(inner, words)
     seconds = dispatcher.clock.now() - begin
@@ -135,12 +150,19 @@ def _run(
     dispatcher.stats.commands += 1
     if dispatcher.histograms:
         record_duration(inner, seconds)
+    dispatcher.add_to_unit(database, words)
+    if isinstance(reply, ErrorReply) and dispatcher.dataset.dirty == dirty and _is_refusal(reply):
+        dispatcher.close_unit()
+        return reply
     # Of EXEC the replies are written already.
     remembered = recorder.take() if reply is NO_REPLY else recorder.encoded(reply)
-    dispatcher.add_to_unit(database, words)
     if dispatcher.has_unit_effects():
         record = requests.record(name, acknowledged, seq, remembered)
         dispatcher.add_record([b"ECHO", record], database)
     requests.remember(name, seq, acknowledged, remembered, ctx.now_ms)
     dispatcher.close_unit()
     return reply if reply is NO_REPLY else remembered
+
+
+def _is_refusal(reply: ErrorReply) -> bool:
+    return reply.message.partition(" ")[0] in _REFUSALS

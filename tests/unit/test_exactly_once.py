@@ -170,6 +170,21 @@ def test_a_refusal_before_the_command_ran_is_not_remembered(client: Requester) -
     assert client.send(1, b"SET", b"k", b"v") == b"+OK\r\n"
 
 
+def test_a_script_that_the_node_refuses_may_run_later(client: Requester) -> None:
+    engine = client.engine
+    assert client.send(1, b"EVALSHA", b"a" * 40, b"0").startswith(b"-NOSCRIPT ")
+    script = b"return redis.call('SET', KEYS[1], 'v')"
+    engine.send([b"CONFIG", b"SET", b"min-replicas-to-write", b"1"])
+    assert client.send(1, b"EVAL", script, b"1", b"k").startswith(b"-NOREPLICAS ")
+    assert len(engine.node.requests) == 0
+    engine.send([b"CONFIG", b"SET", b"min-replicas-to-write", b"0"])
+    assert client.send(1, b"EVAL", script, b"1", b"k") == b"+OK\r\n"
+    fails = b"redis.call('INCR', KEYS[1]) return redis.error_reply('OOM of its own')"
+    first = client.send(2, b"EVAL", fails, b"1", b"n")
+    assert first == b"-OOM of its own\r\n" == client.send(2, b"EVAL", fails, b"1", b"n")
+    assert engine.send([b"GET", b"n"]) == b"$1\r\n1\r\n"
+
+
 def test_the_rights_are_those_that_the_command_needs(client: Requester) -> None:
     engine = client.engine
     engine.send(b"ACL SETUSER u on nopass +request +get +incr +exec +multi ~mine:*".split())

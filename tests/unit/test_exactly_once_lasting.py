@@ -10,7 +10,7 @@ from kvnode.config import Config
 from kvnode.durability.rdb_reader import FileError
 
 from .disks import MemoryDisk
-from .engine import Engine
+from .engine import Engine, output
 from .links import Network, allow_debug, is_in_step, pair, syncs
 from .requesters import Requester, is_refused
 from .test_append_log import INCREMENT, finish, started, write_out
@@ -105,6 +105,35 @@ def test_a_log_that_is_torn_anywhere_has_effect_and_record_or_neither(disk: Memo
         for seq in (1, 2, 3):
             assert client.send(seq, b"INCR", b"n") == b":%d\r\n" % seq
         assert counted(engine) == 3
+
+
+def test_a_repeat_is_refused_while_the_first_may_not_last(disk: MemoryDisk) -> None:
+    engine = started(disk)
+    client = Requester(engine)
+    client.send(1, b"INCR", b"n")
+    write_out(engine)
+    disk.room = sum(len(data) for data in disk.content.values()) + 7
+    client.send(2, b"INCR", b"n")  # whoever sent it is cut off by the connection's owner
+    engine.node.append_log.write_out()
+    for seq in (1, 2, 3):
+        assert client.send(seq, b"INCR", b"n").startswith(b"-MISCONF ")
+    disk.room = 1 << 20
+    engine.wait(1.1)
+    assert client.send(2, b"INCR", b"n") == b":2\r\n"
+    assert client.send(3, b"INCR", b"n") == b":3\r\n"
+    write_out(engine)
+    assert counted(started(disk, seed=2)) == 3
+
+
+def test_wait_counts_from_a_repeat_on() -> None:
+    net, leader, follower = pair()
+    client = Requester(leader)
+    client.send(1, b"INCR", b"n", name="first")
+    client.send(1, b"INCR", b"n", name="second")
+    assert leader.send([b"WAIT", b"1", b"0"], "second") == b""
+    net.settle()
+    assert output(leader.session("second")) == b":1\r\n"
+    assert is_in_step(follower, leader)
 
 
 def test_a_record_that_is_damaged_is_named(disk: MemoryDisk) -> None:

@@ -36,7 +36,7 @@ def help_forms(reply: Reply) -> list[bytes]:
 
 OWN_FIELDS = {
     "kvnode_version",
-    *words("request_clients request_replies request_memory request_repeats request_refused"),
+    *words("request_clients request_replies request_memory_bytes request_repeats request_refused"),
     *words("request_trimmed_clients request_trimmed_replies"),
 }
 
