@@ -96,7 +96,7 @@ def _repeated(ctx: Context, first: Prepared) -> Reply:
     log = node.dispatcher.log
     if log is not None:
         session.written_until = log.offset  # for WAIT: it is another session's write
-    # Scripts and readers of streams write some of a reply in the caller's protocol themselves.
+    # Some replies are in the first caller's protocol: of scripts, and XREADGROUP's nils.
     protocol = int(session.writer.protocol)
     wire = translated(first.resp2 if protocol == 2 else first.resp3, protocol)
     return Prepared(wire, wire)

@@ -303,6 +303,11 @@ def test_scripts_and_functions_run_once(client: Requester) -> None:
         (b"LPOP none 2", b"*-1\r\n", b"_\r\n"),
         (b"LPOP l 2", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
         (b"INCR n", b":1\r\n", b":1\r\n"),
+        (
+            b"XREAD STREAMS s 0",
+            b"*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n",
+            b"%1\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n",
+        ),
     ],
 )
 @pytest.mark.parametrize("is_first", [True, False])
@@ -310,7 +315,7 @@ def test_a_repeat_speaks_the_protocol_of_its_session(
     client: Requester, line: bytes, resp2: bytes, resp3: bytes, is_first: bool
 ) -> None:
     engine = client.engine
-    for words in (b"HSET h f v", b"SADD set m", b"ZADD z 1.5 m", b"RPUSH l a b"):
+    for words in (b"HSET h f v", b"SADD set m", b"ZADD z 1.5 m", b"RPUSH l a b", b"XADD s 1-1 f v"):
         engine.send(words.split())
     engine.send([b"HELLO", b"3"], "modern")
     expected = {"main": resp2, "modern": resp3}
