@@ -39,7 +39,7 @@ ENGINE_FOLDERS = (
 )
 GROUPS = {
     "kvnode_protocol": ("protocol/kvprotocol",),
-    "kvnode_client": ("client/kvclient/wire",),
+    "kvnode_client": ("client/kvclient/wire", "client/kvclient/forks.py"),
     "kvnode_data": DATA_FOLDERS,
     "kvnode_engine": ENGINE_FOLDERS,
     "kvnode_commands": ("kvnode/commands",),
@@ -64,6 +64,8 @@ INTERPRETED = {
 def hot_modules(folder: str) -> list[str]:
     """Return the modules of `folder` that are compiled, as sorted relative paths."""
     tree = Path(folder)
+    if tree.suffix == ".py":
+        return [folder]
     # The engine's own folder is taken flat: config/ is cold and the others have their own entry.
     found = tree.glob("*.py") if folder == "kvnode" else tree.rglob("*.py")
     names = {path.as_posix() for path in found if not path.name.startswith("__")}

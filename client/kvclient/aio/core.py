@@ -22,7 +22,7 @@ from kvclient.options import Options
 from kvclient.retrying import after_loss, backoff_s, check_single, is_for_later, may_repeat
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
-from kvclient.wire.channel import Argv, Gate, Request, Sender, Shape
+from kvclient.wire.channel import Argv, Channel, Gate, Request, Sender, Shape
 from kvclient.wire.encoding import as_wire
 
 _TICK_S: Final = 0.025
@@ -47,9 +47,7 @@ class Core:
 
     def sender(self, deadline_s: float) -> Sender:
         """Return the way in for calls with such a deadline."""
-        return Sender(
-            self.gate, deadline_s, events._get_running_loop, self._start_ticking, self.submit
-        )
+        return Sender(self.gate, deadline_s, self._start_ticking, self.submit)
 
     def submit(self, argv: Argv, shape: Shape | None, deadline_s: float) -> asyncio.Future[Any]:
         """Send a request where it belongs; for what the Sender cannot write at once."""
@@ -215,9 +213,18 @@ class Core:
         self._lent.clear()
         self._ticker = None
         self._refresh = None
-        self.gate.channel = None
-        self.gate.is_ticking = False
-        self.gate.loop = loop
+        self.gate.belong(loop)
+        if self.options.mode != "standalone":
+            self.gate.find = self._channel_of
+
+    def _channel_of(self, argv: Argv) -> Channel | None:
+        """Return the connection that a request belongs to, None where it is not so simple."""
+        router = self.router
+        if router.map_is_due:
+            return None
+        address = router.address_of(argv)
+        link = None if address is None else self._links.get(address)
+        return None if link is None else link.channel
 
     def _link_changed(self, link: Link) -> None:
         """A link was opened or lost: with one node alone, calls write to it directly."""
