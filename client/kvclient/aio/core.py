@@ -24,7 +24,7 @@ from kvclient.options import Options
 from kvclient.retrying import backoff_s, check_single, is_for_later
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
-from kvclient.wire.channel import Argv, Gate, Request, Sender, Shape
+from kvclient.wire.channel import Argv, Channel, Gate, Request, Sender, Shape
 from kvclient.wire.encoding import as_wire
 
 _TICK_S: Final = 0.025
@@ -54,9 +54,7 @@ class Core:
 
     def sender(self, deadline_s: float) -> Sender:
         """Return the way in for calls with such a deadline."""
-        return Sender(
-            self.gate, deadline_s, events._get_running_loop, self.start_ticking, self.submit
-        )
+        return Sender(self.gate, deadline_s, self.start_ticking, self.submit)
 
     def submit(self, argv: Argv, shape: Shape | None, deadline_s: float) -> asyncio.Future[Any]:
         """Send a request where it belongs; for what the Sender cannot write at once."""
@@ -241,9 +239,18 @@ class Core:
         self.mapping = Mapping(self)
         self.private = Private(self)
         self._ticker = None
-        self.gate.channel = None
-        self.gate.is_ticking = False
-        self.gate.loop = loop
+        self.gate.belong(loop)
+        if self.options.mode != "standalone":
+            self.gate.find = self._channel_of
+
+    def _channel_of(self, argv: Argv) -> Channel | None:
+        """Return the connection that a request belongs to, None where it is not so simple."""
+        router = self.router
+        if router.map_is_due:
+            return None
+        address = router.address_of(argv)
+        link = None if address is None else self.links.get(address)
+        return None if link is None else link.channel
 
     def _read_clock(self) -> None:
         assert self._loop is not None
