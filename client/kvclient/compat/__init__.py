@@ -1,7 +1,7 @@
 """redis-py's surface over this client's transport: `from kvclient.compat import Redis`.
 
-Commands, pipelines and transactions go the way of `kvclient.Client`: its connections, its deadlines,
-its rule about what may be sent twice. What belongs to one connection stays with redis-py's own
+Commands, pipelines and transactions go the way of `kvclient.Client`: its connections, deadlines,
+and rule about what may be sent twice. What belongs to one connection stays with redis-py's own
 pool, which is made of the same arguments: pub/sub, MONITOR, WATCH, `single_connection_client`.
 Errors are redis-py's. `kvclient.compat.asyncio` has the twin of `redis.asyncio`.
 """
@@ -19,8 +19,9 @@ except ImportError:
 if redis.__version__.partition(".")[0] != "8":
     raise ImportError(f"{_NEEDED} (found {redis.__version__})")
 
-from kvclient.compat.blocking import Pipeline, Redis
-from kvclient.compat.outcomes import OutcomeUnknown
+# Behind the test of redis-py, which they import.
+from kvclient.compat.blocking import Pipeline, Redis  # noqa: E402
+from kvclient.compat.outcomes import OutcomeUnknown  # noqa: E402
 
 StrictRedis = Redis
 from_url = Redis.from_url

@@ -56,7 +56,8 @@ class Redis(redis.asyncio.Redis):
         """Send a command; return what redis-py makes of its reply."""
         encoder = self.get_encoder()
         argv = words(encoder, args)
-        if self.single_connection_client or needs_own_connection(argv):
+        is_single = self.single_connection_client or self.connection is not None
+        if is_single or needs_own_connection(argv):
             return await super().execute_command(*args, **options)
         client = client_of(self.connection_pool)
         reply: Any
