@@ -30,7 +30,9 @@ def transaction_replies(replies: Sequence[Any]) -> list[Any]:
         raise TransactionAborted("a watched key has changed; nothing was executed")
     if isinstance(outcome, list):
         return outcome
-    for reply in replies:
+    for place, reply in enumerate(replies):
+        if isinstance(reply, ReplyError) and 0 < place < len(replies) - 1:
+            reply.place = place
         if isinstance(reply, Exception):
             raise reply
     raise ProtocolError(f"an unexpected reply to EXEC: {outcome!r}"[:200])
