@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -259,8 +260,11 @@ class Connection(asyncio.Protocol):
         self.is_closed = True
         transport, self._transport = self._transport, None
         if transport is not None and self._generation == fork_generation():
+            # Through a descriptor of its own: the sockets of transports leave shutdown out.
             with suppress(OSError):
-                transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+                descriptor = os.dup(transport.get_extra_info("socket").fileno())
+                with socket.socket(fileno=descriptor) as twin:
+                    twin.shutdown(socket.SHUT_RDWR)
 
     def _ask_flush(self) -> None:
         self._loop.call_soon(self._flush)
