@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 from kvclient.aio.core import Core
 from kvclient.aio.locks import Lock
 from kvclient.aio.nodes import Node
+from kvclient.aio.once import Once
 from kvclient.aio.pipelines import Pipeline
 from kvclient.aio.scripts import Script
 from kvclient.aio.subscriptions import Subscription
@@ -67,11 +68,15 @@ class AsyncClient(Commands[T]):
             options["decode"] = decode
         self._use(Core(Options.from_url(url, **options)), None)
 
-    def _use(self, core: Core, deadline_s: float | None) -> None:
+    def _use(self, core: Core, deadline_s: float | None, once: Once | None = None) -> None:
         self._core = core
         self._deadline_s = core.options.deadline_s if deadline_s is None else deadline_s
-        # The sender's own method stands in for `_send`: one call less on the way of every request.
+        # A method of the sender's stands in for `_send`: one call less on the way of a request.
         self.__dict__["_send"] = core.sender(self._deadline_s).send
+        self._once = once or (Once(core) if core.options.exactly_once else None)
+        if self._once is not None:
+            self.__dict__["_send"] = partial(self._once.send, deadline_s=self._deadline_s)
+        self._send_all = core.send_all if self._once is None else self._once.send_all
 
     @property
     def options(self) -> Options:
@@ -115,7 +120,7 @@ class AsyncClient(Commands[T]):
         if seconds <= 0:
             raise ArgumentError(f"a deadline is {seconds} s, must be above 0")
         view: AsyncClient[T] = AsyncClient.__new__(AsyncClient)
-        view._use(self._core, seconds)
+        view._use(self._core, seconds, self._once)
         return view
 
     def execute(self, *argv: Argument) -> Awaitable[Any]:
@@ -139,22 +144,18 @@ class AsyncClient(Commands[T]):
         parts = [tuple(request) for request in requests]
         for part in parts:
             check_queued(part)
-        replies = await self._core.send_all(parts, self._deadline_s, is_transaction=False)
+        replies = await self._send_all(parts, self._deadline_s, is_transaction=False)
         if raise_errors:
             raise_first(replies)
         return replies
 
     def pipeline(self) -> Pipeline[T]:
         """Return a queue of requests that are sent together; each stands alone."""
-        return Pipeline(
-            partial(self._core.send_all, deadline_s=self._deadline_s, is_transaction=False)
-        )
+        return Pipeline(partial(self._send_all, deadline_s=self._deadline_s, is_transaction=False))
 
     def transaction(self) -> Pipeline[T]:
         """Return a queue of requests that are executed as one (MULTI ... EXEC)."""
-        return Pipeline(
-            partial(self._core.send_all, deadline_s=self._deadline_s, is_transaction=True)
-        )
+        return Pipeline(partial(self._send_all, deadline_s=self._deadline_s, is_transaction=True))
 
     def watch(self, *keys: Argument) -> Watch[T]:
         """Return keys under watch: `async with` it, read, and execute its `transaction()`."""
