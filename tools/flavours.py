@@ -28,6 +28,8 @@ CLIENT: Final = "client/kvclient"
 TWINS: Final = (
     "client",
     "locks",
+    "once",
+    "nodes",
     "pipelines",
     "scripts",
     "subscriptions",

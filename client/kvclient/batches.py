@@ -11,11 +11,12 @@ from kvclient.wire.channel import Argv
 
 MULTI: Final = (b"MULTI",)
 EXEC: Final = (b"EXEC",)
+ASKING: Final = (b"ASKING",)
 
 
-def as_transaction(parts: Sequence[Argv]) -> list[Argv]:
-    """Return the requests that have `parts` executed as one."""
-    return [MULTI, *parts, EXEC]
+def as_transaction(parts: Sequence[Argv], end: Argv = EXEC) -> list[Argv]:
+    """Return the requests that have `parts` executed as one; `end` is EXEC, maybe with a number."""
+    return [MULTI, *parts, end]
 
 
 def transaction_replies(replies: Sequence[Any]) -> list[Any]:
@@ -29,7 +30,9 @@ def transaction_replies(replies: Sequence[Any]) -> list[Any]:
         raise TransactionAborted("a watched key has changed; nothing was executed")
     if isinstance(outcome, list):
         return outcome
-    for reply in replies:
+    for place, reply in enumerate(replies):
+        if isinstance(reply, ReplyError) and 0 < place < len(replies) - 1:
+            reply.place = place
         if isinstance(reply, Exception):
             raise reply
     raise ProtocolError(f"an unexpected reply to EXEC: {outcome!r}"[:200])

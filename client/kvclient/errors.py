@@ -93,7 +93,12 @@ class LockError(KvError):
 
 
 class ReplyError(KvError):
-    """An error reply: `code` is its first word, `message` the whole line."""
+    """An error reply: `code` is its first word, `message` the whole line.
+
+    `place` is which command of a transaction was refused before EXEC, counted from 1.
+    """
+
+    place: int | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

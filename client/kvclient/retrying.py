@@ -27,11 +27,20 @@ from kvclient.wire.channel import Argv
 from kvclient.wire.encoding import as_wire
 
 _NAME_LENGTH_MAX: Final = 40
+_CARRIED_FROM: Final = 4  # REQUEST client-id seq ack-seq command ...
+_LATER: Final = ("ERR max number of clients", "UNBLOCKED force unblock")
+"""Refusals without a code of their own: of a connection too many, and of a command that waited
+while its node became a follower."""
 
 
 def is_for_later(error: ReplyError) -> bool:
-    """Does the error say that the same node will do it a little later?"""
-    return isinstance(error, NotReadyError)
+    """Does the error say that nothing was executed, and that it may be a little later?"""
+    return isinstance(error, NotReadyError) or error.message.startswith(_LATER)
+
+
+def bare(argv: Argv) -> Argv:
+    """Return a request without the number under which it is executed once."""
+    return argv[_CARRIED_FROM:] if argv[0] == b"REQUEST" else argv
 
 
 def may_repeat(argv: Argv) -> bool:
@@ -39,11 +48,10 @@ def may_repeat(argv: Argv) -> bool:
     return argv[0] == b"REQUEST" or traits_of(argv).is_idempotent(argv)
 
 
-def may_repeat_all(argv: Argv, parts: list[Argv] | None) -> bool:
-    """May a request, or every part of one with parts, be sent again?"""
-    if parts is None:
-        return may_repeat(argv)
-    return all(may_repeat(part) for part in parts)
+def is_harmless(argv: Argv) -> bool:
+    """May the caller make the call again whose reply was lost?"""
+    inner = bare(argv)
+    return not inner or traits_of(inner).is_idempotent(inner)
 
 
 def backoff_s(attempt: int, least_s: float, most_s: float) -> float:
@@ -54,16 +62,16 @@ def backoff_s(attempt: int, least_s: float, most_s: float) -> float:
 
 def printed(argv: Argv) -> str:
     """Return a command's name for a message; never its arguments, which may be secret."""
-    name = as_wire(argv[0]).decode("utf-8", "replace")
+    name = as_wire((bare(argv) or argv)[0]).decode("utf-8", "replace")
     return name[:_NAME_LENGTH_MAX]
 
 
 def after_deadline(
-    argv: Argv, was_sent: bool, repeatable: bool, address: object, cause: BaseException | None
+    argv: Argv, was_sent: bool, address: object, cause: BaseException | None = None
 ) -> KvError:
     """Return the error of a request whose deadline has passed."""
     name = printed(argv)
-    if was_sent and not repeatable:
+    if was_sent and not is_harmless(argv):
         return OutcomeUnknown(
             f"{name}: sent to {address}, no reply within the deadline; it may have been executed"
         )
@@ -72,11 +80,23 @@ def after_deadline(
     return DeadlineExceeded(f"{name}: no reply from {address} within the deadline")
 
 
-def after_loss(argv: Argv, address: object, cause: BaseException | None) -> OutcomeUnknown:
-    """Return the error of a request whose connection was lost after it was sent."""
+def after_loss(
+    argv: Argv, was_sent: bool, address: object, cause: BaseException | None
+) -> OutcomeUnknown | None:
+    """Return the error of a request whose connection was lost, None if it may be sent again."""
+    if not was_sent or may_repeat(argv):
+        return None
     reason = f" ({cause})" if cause is not None and str(cause) else ""
     return OutcomeUnknown(
         f"{printed(argv)}: the connection to {address} was lost{reason} before the reply;"
+        " it may have been executed"
+    )
+
+
+def after_forgetting(argv: Argv, address: object) -> OutcomeUnknown:
+    """Return the error of a request that was sent before, and whose number a node has forgotten."""
+    return OutcomeUnknown(
+        f"{printed(argv)}: {address} remembers no reply to its first sending;"
         " it may have been executed"
     )
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from kvclient.aio.core import Core
 from kvclient.aio.locks import Lock
+from kvclient.aio.nodes import Node
+from kvclient.aio.once import Once
 from kvclient.aio.pipelines import Pipeline
 from kvclient.aio.scripts import Script
 from kvclient.aio.subscriptions import Subscription
@@ -16,11 +18,15 @@ from kvclient.aio.watching import Watch
 from kvclient.arguments import Argv
 from kvclient.batches import check_queued, check_shared, raise_first
 from kvclient.commands import Commands
-from kvclient.errors import ArgumentError, TransactionAborted
+from kvclient.errors import ArgumentError, TransactionAborted, UsageError
 from kvclient.options import Options
 from kvclient.results import T
 from kvclient.traits import traits_of
+from kvclient.urls import node_address
 from kvclient.wire.encoding import Argument
+
+if TYPE_CHECKING:
+    from kvclient.routing.ring import RingRouter
 
 R = TypeVar("R")
 
@@ -62,11 +68,15 @@ class AsyncClient(Commands[T]):
             options["decode"] = decode
         self._use(Core(Options.from_url(url, **options)), None)
 
-    def _use(self, core: Core, deadline_s: float | None) -> None:
+    def _use(self, core: Core, deadline_s: float | None, once: Once | None = None) -> None:
         self._core = core
         self._deadline_s = core.options.deadline_s if deadline_s is None else deadline_s
-        # The sender's own method stands in for `_send`: one call less on the way of every request.
+        # A method of the sender's stands in for `_send`: one call less on the way of a request.
         self.__dict__["_send"] = core.sender(self._deadline_s).send
+        self._once = once or (Once(core) if core.options.exactly_once else None)
+        if self._once is not None:
+            self.__dict__["_send"] = partial(self._once.send, deadline_s=self._deadline_s)
+        self._send_all = core.send_all if self._once is None else self._once.send_all
 
     @property
     def options(self) -> Options:
@@ -81,12 +91,36 @@ class AsyncClient(Commands[T]):
     ) -> Awaitable[Any]:
         return self._core.send_waiting(argv, shape, timeout_s, self._deadline_s)
 
+    async def _parts(self) -> Sequence[Commands[T]]:
+        if self.options.mode == "standalone":
+            return (self,)
+        return await self.nodes()
+
+    async def nodes(self) -> Sequence[Commands[T]]:
+        """Return the nodes that together hold all keys, each with the methods of its own."""
+        addresses = await self._core.leaders(self._deadline_s)
+        return [Node(self._core, address, self._deadline_s) for address in addresses]
+
+    def add_node(self, url: str, weight: float = 1.0) -> None:
+        """Add a node to the ring, or change its weight: its share of the keys moves to it."""
+        self._ring().add(node_address(url), weight)
+
+    def remove_node(self, url: str) -> None:
+        """Remove a node from the ring: its keys, and no others, go to the other nodes."""
+        self._ring().remove(node_address(url))
+
+    def _ring(self) -> RingRouter:
+        router = self._core.router
+        if self.options.mode != "ring":
+            raise UsageError(f"mode is {self.options.mode!r}: only a ring has nodes of your choice")
+        return cast("RingRouter", router)
+
     def with_deadline(self, seconds: float) -> AsyncClient[T]:
         """Return a view of this client whose calls may take so long; it shares the connections."""
         if seconds <= 0:
             raise ArgumentError(f"a deadline is {seconds} s, must be above 0")
         view: AsyncClient[T] = AsyncClient.__new__(AsyncClient)
-        view._use(self._core, seconds)
+        view._use(self._core, seconds, self._once)
         return view
 
     def execute(self, *argv: Argument) -> Awaitable[Any]:
@@ -110,26 +144,22 @@ class AsyncClient(Commands[T]):
         parts = [tuple(request) for request in requests]
         for part in parts:
             check_queued(part)
-        replies = await self._core.send_all(parts, self._deadline_s, is_transaction=False)
+        replies = await self._send_all(parts, self._deadline_s, is_transaction=False)
         if raise_errors:
             raise_first(replies)
         return replies
 
     def pipeline(self) -> Pipeline[T]:
         """Return a queue of requests that are sent together; each stands alone."""
-        return Pipeline(
-            partial(self._core.send_all, deadline_s=self._deadline_s, is_transaction=False)
-        )
+        return Pipeline(partial(self._send_all, deadline_s=self._deadline_s, is_transaction=False))
 
     def transaction(self) -> Pipeline[T]:
         """Return a queue of requests that are executed as one (MULTI ... EXEC)."""
-        return Pipeline(
-            partial(self._core.send_all, deadline_s=self._deadline_s, is_transaction=True)
-        )
+        return Pipeline(partial(self._send_all, deadline_s=self._deadline_s, is_transaction=True))
 
     def watch(self, *keys: Argument) -> Watch[T]:
         """Return keys under watch: `async with` it, read, and execute its `transaction()`."""
-        return Watch(self._core, keys)
+        return Watch(self._core, keys, self._deadline_s)
 
     async def transact(
         self, body: Callable[[Watch[T], Pipeline[T]], Awaitable[R]], *keys: Argument

@@ -1,0 +1,137 @@
+"""`redis.asyncio.Redis` and its pipelines, over `kvclient.AsyncClient`."""
+
+from __future__ import annotations
+
+from inspect import isawaitable
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import redis
+import redis.asyncio
+import redis.asyncio.client
+
+from kvclient.aio.client import AsyncClient
+from kvclient.aio.core import Core
+from kvclient.compat.outcomes import (
+    OutcomeUnknown,
+    counterpart,
+    is_sent_in_transaction,
+    result,
+    results,
+    spread,
+)
+from kvclient.compat.transport import (
+    is_for_the_transport,
+    needs_own_connection,
+    options_of,
+    wait_s,
+    words,
+)
+from kvclient.errors import KvError, ReplyError
+from kvclient.traits import traits_of
+
+__all__ = ["OutcomeUnknown", "Pipeline", "Redis", "StrictRedis", "from_url"]
+
+_clients: Final[WeakKeyDictionary[Any, AsyncClient[bytes]]] = WeakKeyDictionary()
+
+
+def client_of(pool: Any) -> AsyncClient[bytes]:
+    """Return the client that stands in for a pool: all that is made of one pool shares it."""
+    client = _clients.get(pool)
+    if client is None:
+        client = _clients[pool] = AsyncClient.__new__(AsyncClient)
+        client._use(Core(options_of(pool)), None)
+    return client
+
+
+class Redis(redis.asyncio.Redis):
+    """`redis.asyncio.Redis` with the same arguments and methods, on this package's transport."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # An argument that means nothing here is told now, not at the first command.
+        options_of(self.connection_pool)
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command; return what redis-py makes of its reply."""
+        encoder = self.get_encoder()
+        argv = words(encoder, args)
+        is_single = self.single_connection_client or self.connection is not None
+        if is_single or needs_own_connection(argv):
+            return await super().execute_command(*args, **options)
+        client = client_of(self.connection_pool)
+        reply: Any
+        try:
+            if traits_of(argv).blocks(argv):
+                reply = await client._send_blocking(argv, None, wait_s(argv))
+            else:
+                reply = await client._send(argv)
+        except KvError as error:
+            reply = error
+        value = result(encoder, self.response_callbacks, args[0], reply, options)
+        return await value if isawaitable(value) else value
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        """Return a pipeline; without `transaction` its commands stand alone."""
+        return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Close the connections, unless they are of a pool that somebody else made."""
+        await super().aclose(close_connection_pool)
+        if close_connection_pool or (
+            close_connection_pool is None and self.auto_close_connection_pool
+        ):
+            client = _clients.pop(self.connection_pool, None)
+            if client is not None:
+                await client.close()
+
+
+class Pipeline(redis.asyncio.client.Pipeline):
+    """redis-py's pipeline; what has no watched keys goes by the transport."""
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Send what was queued; return the results."""
+        commands: Any = self.command_stack
+        is_transaction = self.is_transaction or self.explicit_transaction
+        encoder = self.get_encoder()
+        sent = [each for each in commands if not is_transaction or is_sent_in_transaction(each)]
+        parts = [words(encoder, args) for args, _ in sent]
+        if self.connection is not None or not is_for_the_transport(parts, is_transaction):
+            return await super().execute(raise_on_error)
+        client = client_of(self.connection_pool)
+        try:
+            if self.scripts:
+                await self._load_scripts(client)
+            replies = await client._core.send_all(parts, client._deadline_s, is_transaction)
+        except KvError as error:
+            raised = counterpart(error)
+            if isinstance(error, ReplyError) and error.place is not None:
+                self.annotate_exception(raised, error.place, sent[error.place - 1][0])
+            raise raised from error
+        finally:
+            await self.reset()
+        if is_transaction:
+            replies = spread(commands, replies)
+        found = results(encoder, self.response_callbacks, commands, replies)
+        found = [await value if isawaitable(value) else value for value in found]
+        if raise_on_error:
+            self.raise_first_error(commands, found)
+        return found
+
+    async def _load_scripts(self, client: AsyncClient[bytes]) -> None:
+        scripts = list(self.scripts)
+        known = await client.script_exists(*(script.sha for script in scripts))
+        for script, is_known in zip(scripts, known):
+            if not is_known:
+                script.sha = await client.script_load(script.script)
+
+    def raise_first_error(self, commands: Any, response: Any) -> None:
+        """Raise the first error among the results; a refusal names its command."""
+        super().raise_first_error(commands, response)
+        for value in response:
+            if isinstance(value, redis.RedisError):
+                raise value
+
+
+StrictRedis = Redis
+from_url = Redis.from_url

@@ -1,0 +1,136 @@
+"""`redis.Redis` and its pipelines, over `kvclient.Client`."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import redis
+import redis.client
+
+from kvclient.blocking.client import Client
+from kvclient.blocking.core import Core
+from kvclient.compat.outcomes import (
+    counterpart,
+    is_sent_in_transaction,
+    result,
+    results,
+    spread,
+)
+from kvclient.compat.transport import (
+    is_for_the_transport,
+    needs_own_connection,
+    options_of,
+    wait_s,
+    words,
+)
+from kvclient.errors import KvError, ReplyError
+from kvclient.traits import traits_of
+
+_clients: Final[WeakKeyDictionary[Any, Client[bytes]]] = WeakKeyDictionary()
+_lock: Final = threading.Lock()
+
+
+def client_of(pool: Any) -> Client[bytes]:
+    """Return the client that stands in for a pool: all that is made of one pool shares it."""
+    client = _clients.get(pool)
+    if client is None:
+        with _lock:
+            client = _clients.get(pool)
+            if client is None:
+                client = _clients[pool] = Client.__new__(Client)
+                client._use(Core(options_of(pool)), None)
+    return client
+
+
+def close_client_of(pool: Any) -> None:
+    """Close the connections; the next command makes new ones, as with redis-py."""
+    with _lock:
+        client = _clients.pop(pool, None)
+    if client is not None:
+        client.close()
+
+
+class Redis(redis.Redis):
+    """`redis.Redis` with the same arguments and methods, on this package's transport."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # An argument that means nothing here is told now, not at the first command.
+        options_of(self.connection_pool)
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command; return what redis-py makes of its reply."""
+        encoder = self.get_encoder()
+        argv = words(encoder, args)
+        if self.connection is not None or needs_own_connection(argv):
+            return super().execute_command(*args, **options)
+        client = client_of(self.connection_pool)
+        reply: Any
+        try:
+            if traits_of(argv).blocks(argv):
+                reply = client._send_blocking(argv, None, wait_s(argv))
+            else:
+                reply = client._send(argv)
+        except KvError as error:
+            reply = error
+        return result(encoder, self.response_callbacks, args[0], reply, options)
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        """Return a pipeline; without `transaction` its commands stand alone."""
+        return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+    def close(self) -> None:
+        """Close the connections, unless they are of a pool that somebody else made."""
+        super().close()
+        if getattr(self, "auto_close_connection_pool", False):
+            close_client_of(self.connection_pool)
+
+
+class Pipeline(redis.client.Pipeline):
+    """redis-py's pipeline; what has no watched keys goes by the transport."""
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Send what was queued; return the results."""
+        commands = self.command_stack
+        # redis-py has an attribute of this name in place of the method.
+        asked: Any = self.transaction
+        is_transaction = bool(asked or self.explicit_transaction)
+        encoder = self.get_encoder()
+        sent = [each for each in commands if not is_transaction or is_sent_in_transaction(each)]
+        parts = [words(encoder, args) for args, _ in sent]
+        if self.connection is not None or not is_for_the_transport(parts, is_transaction):
+            return super().execute(raise_on_error)
+        client = client_of(self.connection_pool)
+        try:
+            if self.scripts:
+                self._load_scripts(client)
+            replies = client._core.send_all(parts, client._deadline_s, is_transaction)
+        except KvError as error:
+            raised = counterpart(error)
+            if isinstance(error, ReplyError) and error.place is not None:
+                self.annotate_exception(raised, error.place, sent[error.place - 1][0])
+            raise raised from error
+        finally:
+            self.reset()
+        if is_transaction:
+            replies = spread(commands, replies)
+        found = results(encoder, self.response_callbacks, commands, replies)
+        if raise_on_error:
+            self.raise_first_error(commands, found)
+        return found
+
+    def _load_scripts(self, client: Client[bytes]) -> None:
+        scripts = list(self.scripts)
+        known = client.script_exists(*(script.sha for script in scripts))
+        for script, is_known in zip(scripts, known):
+            if not is_known:
+                script.sha = client.script_load(script.script)
+
+    def raise_first_error(self, commands: Any, response: Any) -> None:
+        """Raise the first error among the results; a refusal names its command."""
+        super().raise_first_error(commands, response)
+        for value in response:
+            if isinstance(value, redis.RedisError):
+                raise value
