@@ -1,4 +1,4 @@
-"""What importing kvclient loads: a program that uses the client has no use for the server's code."""
+"""What importing kvclient loads: who uses the client has no use for the code of the server."""
 
 from __future__ import annotations
 
