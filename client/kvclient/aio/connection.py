@@ -259,7 +259,8 @@ class Connection(asyncio.Protocol):
         self.is_closed = True
         transport, self._transport = self._transport, None
         if transport is not None and self._generation == fork_generation():
-            with suppress(OSError):
+            # A TypeError of uvloop: it lends no socket, and closed this one with its loop.
+            with suppress(OSError, TypeError):
                 transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     def _ask_flush(self) -> None:
