@@ -199,7 +199,7 @@ class _Sender:
 def _common(options: Options) -> tuple[dict[str, str | int], str]:
     """Return the attributes that all calls of a client have, and the end of spans' names."""
     common: dict[str, str | int] = {"db.system.name": "redis", "db.namespace": str(options.db)}
-    if len(options.addresses) > 1 or options.mode != "standalone":
+    if options.mode != "standalone":
         return common, ""
     address = options.addresses[0]
     if address.path:

@@ -186,7 +186,8 @@ def test_a_span_has_the_callers_as_its_parent(url: str, told: Telemetry) -> None
 
 
 def test_the_calls_of_compat_are_watched(url: str, told: Telemetry) -> None:
-    with Redis.from_url(url.replace("kv:", "redis:")) as r:
+    made: Any = Redis.from_url(url.replace("kv:", "redis:"))
+    with made as r:
         r.set("k", "v")
         r.pipeline().get("k").execute()
     assert told.operations() == ["SET", "MULTI GET"]
