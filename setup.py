@@ -1,9 +1,9 @@
 """Compiles the hot modules with mypyc while the package is built; metadata is in pyproject.toml.
 
 What is compiled: kvprotocol, the data structures, the data types, the serialised forms, the command
-handlers, scripting, access control and the engine. What stays interpreted: the asyncio side
-(`server.py`, `listeners.py`, `busy.py`, `dialing.py`), metrics, cold start-up code (`cli.py`,
-`config/`), generated tables and every `__init__.py`.
+handlers, scripting, access control and the engine; of the client what every call passes. What
+stays interpreted: the asyncio side (`server.py`, `listeners.py`, `busy.py`, `dialing.py`), metrics,
+cold start-up code (`cli.py`, `config/`), generated tables and every `__init__.py`.
 
 Environment:
 
@@ -29,7 +29,7 @@ ROOTS = (".", "protocol", "cluster", "client")
 """The folders that hold one importable package each: mypy has to know them as package bases, or
 `protocol/kvprotocol/slots.py` would be compiled as `protocol.kvprotocol.slots`."""
 
-DATA_FOLDERS = ("protocol/kvprotocol", "kvnode/structures", "kvnode/datatypes", "kvnode/rdb")
+DATA_FOLDERS = ("kvnode/structures", "kvnode/datatypes", "kvnode/rdb")
 ENGINE_FOLDERS = (
     "kvnode",
     "kvnode/acl",
@@ -38,12 +38,15 @@ ENGINE_FOLDERS = (
     "kvnode/scripting",
 )
 GROUPS = {
+    "kvnode_protocol": ("protocol/kvprotocol",),
+    "kvnode_client": ("client/kvclient/wire", "client/kvclient/forks.py"),
     "kvnode_data": DATA_FOLDERS,
     "kvnode_engine": ENGINE_FOLDERS,
     "kvnode_commands": ("kvnode/commands",),
 }
-"""The libraries, compiled side by side for 0.3 ns per call from one to another. Data must not
-import the others (tests/tidy checks it)."""
+"""The libraries, compiled side by side for 0.3 ns per call from one to another. Protocol imports
+none of the others, client and data protocol alone (tests/tidy checks it): a program that uses the
+client loads no code of the server."""
 INTERPRETED = {
     "kvnode/server.py",
     "kvnode/listeners.py",
@@ -61,6 +64,8 @@ INTERPRETED = {
 def hot_modules(folder: str) -> list[str]:
     """Return the modules of `folder` that are compiled, as sorted relative paths."""
     tree = Path(folder)
+    if tree.suffix == ".py":
+        return [folder]
     # The engine's own folder is taken flat: config/ is cold and the others have their own entry.
     found = tree.glob("*.py") if folder == "kvnode" else tree.rglob("*.py")
     names = {path.as_posix() for path in found if not path.name.startswith("__")}

@@ -57,6 +57,14 @@ class Cpu:
     system_s: float = 0.0
 
 
+def cpu_of(pid: int) -> Cpu:
+    """CPU time that a process has used so far, all threads."""
+    with open(f"/proc/{pid}/stat") as file:
+        # The name in parentheses may hold spaces: fields are counted behind it.
+        fields = file.read().rpartition(")")[2].split()
+    return Cpu(int(fields[11]) / TICKS_PER_S, int(fields[12]) / TICKS_PER_S)
+
+
 class Contestant:
     """A running server and a connection to it."""
 
@@ -72,10 +80,7 @@ class Contestant:
 
     def cpu(self) -> Cpu:
         """CPU time the process has used so far, all threads."""
-        with open(f"/proc/{self.server.pid}/stat") as file:
-            # The name in parentheses may hold spaces: fields are counted behind it.
-            fields = file.read().rpartition(")")[2].split()
-        return Cpu(int(fields[11]) / TICKS_PER_S, int(fields[12]) / TICKS_PER_S)
+        return cpu_of(self.server.pid)
 
     def rss(self) -> int:
         """Resident memory in bytes."""

@@ -206,6 +206,7 @@ SECTIONS: Final = (
     "Durability",
     "Eviction",
     "Soak",
+    "Clients",
     "Method",
 )
 
@@ -297,11 +298,16 @@ def write(
 
 def write_eviction(setup: Setup, command: str, tables: Sequence[Table]) -> None:
     """Write the section on eviction into bench/RESULTS.md, and keep its other ones."""
-    sections = sections_of(RESULTS.read_text()) if RESULTS.exists() else {}
     lines = [f"`{command}`", "", *machine(setup), ""]
     for table in tables:
         lines += [*table.markdown(), ""]
-    sections["Eviction"] = lines
+    write_section("Eviction", lines)
+
+
+def write_section(heading: str, lines: list[str]) -> None:
+    """Write one section into bench/RESULTS.md, and keep its other ones."""
+    sections = sections_of(RESULTS.read_text()) if RESULTS.exists() else {}
+    sections[heading] = lines
     _save(sections)
 
 

@@ -5,6 +5,7 @@ python -m bench.run --quick --only speed   a few minutes' look
 python -m bench.run --tests set,get --pipelines 16
 python -m bench.run --only scripts --tests get,incr_100
 python -m bench.run --only durability --tests set,load_rdb,snapshot
+python -m bench.run --only clients --tests asyncio_50,blocking,import
 python -m bench.run --write                also write bench/RESULTS.md
 """
 
@@ -15,14 +16,15 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from . import durability, latency, memory, report, scripts, speed
+from . import client_report, clients, durability, latency, memory, report, scripts, speed
+from .clients import ClientResult, ClientResults
 from .contestants import Setup
 from .durability import DurabilityResults, LoadResult, SnapshotResult
 from .latency import LatencyResult
 from .memory import MemoryResult
 from .speed import Result
 
-PARTS: Final = ("speed", "scripts", "memory", "latency", "durability")
+PARTS: Final = ("speed", "scripts", "memory", "latency", "durability", "clients")
 PAIRS: Final = 5
 SAMPLE_S: Final = 3.0
 QUICK_PAIRS: Final = 3
@@ -67,10 +69,18 @@ def report_durability(result: Result | LoadResult | SnapshotResult) -> None:
             say(f"{result.name}: {name} p99.9 {p99_9:.2f} ms, extra memory {extra:.1f} %")
 
 
+def report_client(result: ClientResult) -> None:
+    """One line as a case ends."""
+    rates = ", ".join(f"{name} {result.rate(name):,.0f}" for name in result.rows)
+    say(f"{result.server} {result.case} {result.command}: {rates}")
+
+
 def test_names(part: str | None) -> list[str]:
     """The tests that --tests can name."""
     if part == "durability":
         return list(durability.TESTS)
+    if part == "clients":
+        return list(clients.TESTS)
     return [test.name for test in (scripts.TESTS if part == "scripts" else speed.TESTS)]
 
 
@@ -113,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     memories: list[MemoryResult] = []
     latencies: list[LatencyResult] = []
     durabilities = DurabilityResults()
+    seen = ClientResults()
     timed = (setup, options.tests, options.pipelines, options.pairs, options.seconds)
     if "speed" in parts:
         speeds = speed.run(speed.TESTS, *timed, report_speed)
@@ -130,9 +141,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         durabilities = durability.run(*timed, options.quick, report_durability)
         for table in report.durability_tables(durabilities):
             print("\n".join(["", *table.lines()]), flush=True)
+    if "clients" in parts:
+        seen = clients.run(setup, options.tests, options.pairs, options.seconds, report_client)
+        say(clients.versions())
+        for table in client_report.tables(seen):
+            print("\n".join(["", *table.lines()]), flush=True)
     if options.write:
-        measured = (speeds, calls, memories, latencies, durabilities)
-        report.write(setup, options.pairs, options.seconds, *measured)
+        if parts != ["clients"]:
+            measured = (speeds, calls, memories, latencies, durabilities)
+            report.write(setup, options.pairs, options.seconds, *measured)
+        if "clients" in parts:
+            lines = client_report.section(seen, options.pairs, options.seconds)
+            report.write_section("Clients", [*report.machine(setup), *lines])
         say(f"written: {report.RESULTS}")
     return 0
 

@@ -31,6 +31,7 @@ from kvnode.gates import (
 )
 from kvnode.session import RESTRICTED, SUBSCRIBER, UNAUTHENTICATED, Session
 from kvprotocol import errors
+from kvprotocol.numbers import parse_int
 
 if TYPE_CHECKING:
     from kvnode.dispatch import Dispatcher
@@ -49,7 +50,8 @@ _ALLOWED_IN_SUBSCRIBER_MODE: Final = frozenset(
         b"reset",
     )
 )
-_ENDS_TRANSACTION: Final = frozenset((b"exec", b"discard", b"quit", b"reset"))
+_ENDS_TRANSACTION: Final = frozenset((b"exec", b"discard", b"quit", b"reset", b"request"))
+CARRIED_FROM: Final = 4  # REQUEST client-id seq ack-seq command ...
 
 
 @final
@@ -114,6 +116,27 @@ class Admission:
                 self._node.replication.followers.drop(follower, "it asked for data")
             return errors.MONITOR_READS_NOTHING
         return ""
+
+    def carried(self, argv: list[bytes]) -> Command | None:
+        """Return the command that a REQUEST carries, None where there is no such command."""
+        if len(argv) <= CARRIED_FROM:
+            return None
+        command = self._dispatcher.find(argv[CARRIED_FROM])
+        if command is None or command.subcommands is None or len(argv) == CARRIED_FROM + 1:
+            return command
+        return command.subcommands.get(argv[CARRIED_FROM + 1].lower())
+
+    def carried_refusal(self, session: Session, inner: Command | None, argv: list[bytes]) -> str:
+        """Return why the command in a REQUEST may not run, or ""; a repeat runs nothing."""
+        is_exec = inner is not None and inner.full_name == b"exec"
+        if session.transaction is not None and not is_exec:
+            return errors.NOT_IN_MULTI
+        if inner is None:
+            return ""
+        seq = parse_int(argv[2])
+        if seq is not None and self._node.requests.is_repeat(argv[1], seq):
+            return ""
+        return self.refusal(session, inner, argv[CARRIED_FROM:])
 
     def write_refusal(self) -> str:
         """Return why nobody but the leader may write, an empty text where everybody may."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from kvnode.admission import Admission
+from kvnode.admission import CARRIED_FROM, Admission
 from kvnode.command import (
     FAST,
     Command,
@@ -45,7 +45,10 @@ from kvprotocol.replies import NO_REPLY, QUEUED, ErrorReply, Reply
 if TYPE_CHECKING:
     from kvnode.node import Node
 
-_NOT_QUEUED: Final = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
+# Of a REQUEST, only one with EXEC comes so far.
+_NOT_QUEUED: Final = frozenset(
+    (b"exec", b"discard", b"multi", b"watch", b"quit", b"reset", b"request")
+)
 _SPELLINGS_MAX: Final = 4096
 
 
@@ -79,6 +82,7 @@ class Dispatcher:
         self.known = dict(node.commands)  # every spelling met so far
         self.gate: i64 = 0
         self.admission = Admission(node, self)
+        self.request = _request_in(node.commands)
         self.log: EffectLog | None = None
         self.slow_from = 0.01  # seconds; infinite when the slow log is off
         self.latency_from = 0.0  # seconds; 0 when the monitor is off
@@ -244,13 +248,7 @@ class Dispatcher:
             session.closing = True
             session.outlet.abort()
             return
-        words = b""
-        for word in argv[1:]:
-            if len(words) >= errors.SHOWN_BYTES:
-                break
-            words += b"'%b' " % _shown(word, errors.SHOWN_BYTES - len(words))
-        text = b"ERR unknown command '%b', with args beginning with: %b" % (name, words)
-        self._reject(session, None, argv, _decoded(text))
+        self._reject(session, None, argv, unknown_command(argv))
 
     def _reject(
         self, session: Session, command: Command | None, argv: list[bytes], message: str
@@ -272,13 +270,22 @@ class Dispatcher:
     def _admit(self, session: Session, command: Command, argv: list[bytes]) -> bool:
         """Decide about a request that is out of the ordinary; False when it is dealt with."""
         message = self.admission.refusal(session, command, argv)
+        subject = command
+        words = argv
+        if command is self.request:
+            inner = self.admission.carried(argv)
+            if inner is not None:
+                subject = inner
+                words = argv[CARRIED_FROM:]
+            if not message:
+                message = self.admission.carried_refusal(session, inner, argv)
         if message:
-            self._reject(session, command, argv, message)
+            self._reject(session, subject, argv, message)
             return False
         if self.gate & TRACKS_TOO_MANY:
             self.node.tracking.make_room()
         if self.gate & (PAUSED_WRITES | PAUSED_ALL) and self.admission.pauses(
-            session, command, argv
+            session, subject, words
         ):
             self.node.pause.park(session, argv)
             return False
@@ -310,7 +317,10 @@ class Dispatcher:
         transaction = session.transaction
         assert transaction is not None
         ctx = self.ctx
-        self.open_unit()
+        opened = self.open_unit()
+        recorder = transaction.recorder
+        if recorder is not None:
+            recorder.array(len(transaction.queued))
         if not session.is_muted():
             session.writer.array(len(transaction.queued))
         ctx.may_block = False
@@ -327,6 +337,8 @@ class Dispatcher:
                 self._prepare(session, command, argv)
             reply = self.call(command, argv)
             seconds = self.clock.now() - begin
+            if recorder is not None:
+                recorder.write(reply)
             if not (is_ended or session.is_muted()):
                 session.writer.write(reply)
             if session.gate & HEARS:
@@ -344,7 +356,8 @@ class Dispatcher:
                 feed_monitors(self.node.monitors, session, command, argv, begin + seconds)
             self.add_to_unit(database, argv)
         ctx.may_block = True
-        self.close_unit()
+        if opened:
+            self.close_unit()
         if denies and session.last_command is not None:
             session.last_command.failed += 1  # Redis counts the last denial as EXEC's own failure
         return NO_REPLY
@@ -355,6 +368,9 @@ class Dispatcher:
         if not message:
             return False
         self.stats.count_error(message)
+        transaction = session.transaction
+        if transaction is not None and transaction.recorder is not None:
+            transaction.recorder.write(ErrorReply(message))
         if not (session.closing or session.is_muted()):
             session.writer.write(ErrorReply(message))
         return True
@@ -407,6 +423,20 @@ class Dispatcher:
         self.ctx.effects = None
         if dataset.memory > dataset.memory_limit:
             self.gate |= MEMORY_LIMITED
+
+    def has_unit_effects(self) -> bool:
+        """Return whether the open unit has anything to log, or a message for the followers."""
+        return self.log is not None and bool(self.unit or self._messages)
+
+    def add_record(self, argv: list[bytes], database: int) -> None:
+        """Log what says something about effects, behind those of the open unit."""
+        entries = self.unit
+        if self.log is None:
+            return
+        if entries is None:
+            self.log.append(database, [argv])
+        else:
+            entries.append((entries[-1][0] if entries else database, argv))
 
     def _after_change(self, database: i64, argv: list[bytes]) -> None:
         """Hand the effects of one command to the log and begin a new record."""
@@ -492,6 +522,7 @@ class Dispatcher:
         self.dataset.changes = 0
         self.unit = None
         self._messages = []
+        self.node.requests.recorder.take()
         self.ctx.effects = None
         self.ctx.may_block = True
         self.dataset.touches = True
@@ -515,6 +546,25 @@ class Dispatcher:
         if self.latency_from > 0.0 and seconds >= self.latency_from:
             name = "fast-command" if command.flags & FAST else "command"
             self.node.latency.note(name, begin, seconds)
+
+
+def _request_in(table: dict[bytes, Command]) -> Command | None:
+    """Return the command REQUEST, whatever its name is here; None where it was taken out."""
+    for command in table.values():
+        if command.full_name == b"request":
+            return command
+    return None
+
+
+def unknown_command(argv: list[bytes]) -> str:
+    """Return the error for a command that there is not."""
+    name = _shown(argv[0], errors.SHOWN_BYTES)
+    words = b""
+    for word in argv[1:]:
+        if len(words) >= errors.SHOWN_BYTES:
+            break
+        words += b"'%b' " % _shown(word, errors.SHOWN_BYTES - len(words))
+    return _decoded(b"ERR unknown command '%b', with args beginning with: %b" % (name, words))
 
 
 def wrong_arity(command: Command) -> str:

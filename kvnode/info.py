@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kvnode.durability.loader import Loader
     from kvnode.node import Node
     from kvnode.replication.leader_link import LeaderLink
+    from kvnode.request_memory import RequestMemory
 
 REDIS_VERSION: Final = "7.0.15"  # whose behaviour the node has; clients branch on it
 _DAY_SECONDS: Final = 86400
@@ -77,7 +78,8 @@ class MemoryFigures:
             tables += expires_overhead(int(database.expiry.count()))
             if database.access is not None:
                 tables += int(database.access.count()) * ACCESS_BYTES
-        self.overhead = self.startup + tables + int(node.client_memory.total + node.unreturned)
+        beside = node.client_memory.total + node.unreturned + node.requests.bytes
+        self.overhead = self.startup + tables + int(beside)
         self.dataset = max(self.used - self.overhead, 0)
 
     def dataset_percent(self) -> float:
@@ -347,6 +349,20 @@ def _stats(node: Node, now: float) -> list[str]:
         "io_threaded_writes_processed:0",
         "reply_buffer_shrinks:0",
         "reply_buffer_expands:0",
+        *_requests(node.requests),
+    ]
+
+
+def _requests(requests: RequestMemory) -> list[str]:
+    """Return what is remembered of requests that are sent with REQUEST."""
+    return [
+        f"request_clients:{len(requests)}",
+        f"request_replies:{requests.reply_count}",
+        f"request_memory_bytes:{requests.bytes}",
+        f"request_repeats:{requests.repeats}",
+        f"request_refused:{requests.refused}",
+        f"request_trimmed_clients:{requests.trimmed_clients}",
+        f"request_trimmed_replies:{requests.trimmed_replies}",
     ]
 
 

@@ -166,6 +166,7 @@ class NodeCollector(Collector):
         yield from self._databases(now)
         yield from self._commands()
         yield from self._slow_log()
+        yield from self._requests()
         yield from self._loop()
 
     def _plain(self, info: dict[str, str]) -> Iterator[Metric]:
@@ -247,6 +248,25 @@ class NodeCollector(Collector):
             "Duration of its newest entry.",
             last.microseconds / 1e6 if last else 0.0,
         )
+
+    def _requests(self) -> Iterator[Metric]:
+        requests = self._node.requests
+        yield GaugeMetricFamily(
+            "kvnode_request_clients", "Clients whose REQUESTs are remembered.", len(requests)
+        )
+        yield GaugeMetricFamily(
+            "kvnode_request_replies", "Replies that are remembered.", int(requests.reply_count)
+        )
+        yield GaugeMetricFamily(
+            "kvnode_request_memory_bytes", "What all of them take.", int(requests.bytes)
+        )
+        for name, text, count in (
+            ("repeats", "REQUESTs answered with the first reply.", requests.repeats),
+            ("refused", "REQUESTs refused since they are not remembered.", requests.refused),
+            ("trimmed_clients", "Clients that were forgotten.", requests.trimmed_clients),
+            ("trimmed_replies", "Replies forgotten unacknowledged.", requests.trimmed_replies),
+        ):
+            yield CounterMetricFamily(f"kvnode_request_{name}", text, count)
 
     def _loop(self) -> Iterator[Metric]:
         node = self._node

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from kvnode.admission import CARRIED_FROM
 from kvnode.command import ADMIN, SKIP_MONITOR, Command
 from kvnode.config.directives import SENSITIVE, find
 from kvnode.session import Session
@@ -40,6 +41,16 @@ def quoted(word: bytes) -> bytes:
 def without_secrets(command: Command, argv: list[bytes]) -> list[bytes]:
     """Return an argv that may be shown: user names and passwords are replaced."""
     name = command.full_name
+    if name == b"request" and len(argv) > CARRIED_FROM:
+        words = argv[CARRIED_FROM:]
+        carried = words[0].lower()
+        if carried in (b"acl", b"config") and len(words) > 1:
+            carried += b"|" + words[1].lower()
+        return argv[:CARRIED_FROM] + _without_secrets(carried, words)
+    return _without_secrets(name, argv)
+
+
+def _without_secrets(name: bytes, argv: list[bytes]) -> list[bytes]:
     if name == b"auth":
         return argv[:1] + [_SECRET] * (len(argv) - 1)
     if name == b"acl|setuser":

@@ -45,6 +45,7 @@ from kvnode.pause import Pause
 from kvnode.peers import KeptPeers, Peers, SystemPeers
 from kvnode.pubsub import PubSub
 from kvnode.replication.replication import Replication
+from kvnode.request_memory import RequestMemory
 from kvnode.scripting.runtime import Scripting
 from kvnode.session import Outlet, Session
 from kvnode.slowlog import SlowLog
@@ -105,6 +106,7 @@ class Node:
         self.eviction = Eviction(self, Random(seed))
         self.sessions: dict[int, Session] = {}
         self.monitors: dict[Session, None] = {}
+        self.requests = RequestMemory(self.settings)
         self.journal = Journal()
         self.started = clock.now()
         identities = Random(seed)
@@ -241,6 +243,8 @@ class Node:
             self._next_idle_check = now + _IDLE_CHECK_SECONDS
             self._close_idle(now)
             self.peers.tick(now)
+            if self.replication.is_leading():  # a follower does not see who repeats and reads
+                self.requests.forget_idle(self.dataset.now_ms)
         if self.active_expiry:
             self._expire()
         self._measure_tables()
@@ -325,7 +329,7 @@ class Node:
     def memory_beside_data(self) -> i64:
         """Return what is in use beside the accounted size of the data, as last measured."""
         beside = self.base_memory + self.dataset.excess() + self.client_memory.total
-        return beside + self.unreturned
+        return beside + self.unreturned + self.requests.bytes
 
     def _measure_tables(self) -> None:
         """Measure the tables of some slot dicts.
@@ -376,12 +380,13 @@ class Node:
         self.replication.begin(fields)
 
     def empty(self) -> None:
-        """Drop all data and functions, which others take the place of; nothing of it is logged."""
+        """Drop all data and what belongs to it; others take its place, and nothing is logged."""
         self.append_log.turn_off()
         self.saver.give_up()
         for database in self.dataset.databases:
             database.clear(self.config.flag("replica-lazy-flush"))
         self.scripting.functions.flush()
+        self.requests.clear()
         for session in self.sessions.values():
             session.watch_broken = bool(session.watched)
         self.tracking.flush()
@@ -468,6 +473,7 @@ class Node:
     def check(self) -> None:
         """Assert the invariants of the data; for tests and the simulator."""
         self.dataset.check()
+        self.requests.check()
         assert all(session.number == number for number, session in self.sessions.items())
 
     def reset_stats(self) -> None:

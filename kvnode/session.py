@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kvnode.dispatch import Dispatcher
     from kvnode.keyspace import Keyspace
     from kvnode.replication.follower import Follower
+    from kvnode.request_memory import ReplyRecorder
 
 # Why a session's commands take the careful way: one test of `gate` on the hot path.
 UNAUTHENTICATED: Final = 1 << 0
@@ -68,6 +69,7 @@ class Transaction:
         self.flags: i64 = 0
         self.lacks_stale = False  # whether one of them may not run on stale data
         self.bytes: i64 = 0
+        self.recorder: ReplyRecorder | None = None  # takes the replies of EXEC too, for REQUEST
 
     def add(self, command: Command, argv: list[bytes], flags: i64) -> None:
         """Queue a command that counts with these flags."""

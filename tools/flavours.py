@@ -28,6 +28,7 @@ CLIENT: Final = "client/kvclient"
 TWINS: Final = (
     "client",
     "locks",
+    "nodes",
     "pipelines",
     "scripts",
     "subscriptions",

@@ -11,6 +11,7 @@ from kvclient.wire.channel import Argv
 
 MULTI: Final = (b"MULTI",)
 EXEC: Final = (b"EXEC",)
+ASKING: Final = (b"ASKING",)
 
 
 def as_transaction(parts: Sequence[Argv]) -> list[Argv]:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+from typing import Final, final
+
+from mypy_extensions import i64
 
 
+@final
 class _Generation:
-    number = 0
+    def __init__(self) -> None:
+        self.number: i64 = 0
 
 
-def fork_generation() -> int:
+_GENERATION: Final = _Generation()
+
+
+def fork_generation() -> i64:
     """Return how many forks led from the process that imported this module to this one."""
-    return _Generation.number
+    return _GENERATION.number
 
 
 def _in_child() -> None:
-    _Generation.number += 1
+    _GENERATION.number += 1
 
 
 if hasattr(os, "register_at_fork"):

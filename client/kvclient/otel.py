@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kvclient.aio.client import AsyncClient
     from kvclient.blocking.client import Client
     from kvclient.options import Options
+    from kvclient.routing.address import Address
 
 __all__ = ["instrument", "observe", "uninstrument"]
 
@@ -169,6 +170,13 @@ class _Watched:
     def sender(self, deadline_s: float) -> _Sender:
         """Return the way in for calls with such a deadline."""
         return _Sender(self, self._core.sender(deadline_s).send)
+
+    def submit_to(
+        self, address: Address, argv: Argv, shape: Shape | None, deadline_s: float
+    ) -> Any:
+        """Send a request to one node among several."""
+        call = self._call(argv)
+        return self._watch(call, self._core.submit_to, address, argv, shape, deadline_s)
 
     def send_all(self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool) -> Any:
         """Send many requests."""

@@ -27,23 +27,19 @@ from kvclient.wire.channel import Argv
 from kvclient.wire.encoding import as_wire
 
 _NAME_LENGTH_MAX: Final = 40
+_LATER: Final = ("ERR max number of clients", "UNBLOCKED force unblock")
+"""Refusals without a code of their own: of a connection too many, and of a command that waited
+while its node became a follower."""
 
 
 def is_for_later(error: ReplyError) -> bool:
-    """Does the error say that the same node will do it a little later?"""
-    return isinstance(error, NotReadyError)
+    """Does the error say that nothing was executed, and that it may be a little later?"""
+    return isinstance(error, NotReadyError) or error.message.startswith(_LATER)
 
 
 def may_repeat(argv: Argv) -> bool:
     """May a request be sent again after its reply was lost?"""
     return argv[0] == b"REQUEST" or traits_of(argv).is_idempotent(argv)
-
-
-def may_repeat_all(argv: Argv, parts: list[Argv] | None) -> bool:
-    """May a request, or every part of one with parts, be sent again?"""
-    if parts is None:
-        return may_repeat(argv)
-    return all(may_repeat(part) for part in parts)
 
 
 def backoff_s(attempt: int, least_s: float, most_s: float) -> float:
@@ -59,11 +55,11 @@ def printed(argv: Argv) -> str:
 
 
 def after_deadline(
-    argv: Argv, was_sent: bool, repeatable: bool, address: object, cause: BaseException | None
+    argv: Argv, was_sent: bool, address: object, cause: BaseException | None = None
 ) -> KvError:
     """Return the error of a request whose deadline has passed."""
     name = printed(argv)
-    if was_sent and not repeatable:
+    if was_sent and not may_repeat(argv):
         return OutcomeUnknown(
             f"{name}: sent to {address}, no reply within the deadline; it may have been executed"
         )
@@ -72,8 +68,12 @@ def after_deadline(
     return DeadlineExceeded(f"{name}: no reply from {address} within the deadline")
 
 
-def after_loss(argv: Argv, address: object, cause: BaseException | None) -> OutcomeUnknown:
-    """Return the error of a request whose connection was lost after it was sent."""
+def after_loss(
+    argv: Argv, was_sent: bool, address: object, cause: BaseException | None
+) -> OutcomeUnknown | None:
+    """Return the error of a request whose connection was lost, None if it may be sent again."""
+    if not was_sent or may_repeat(argv):
+        return None
     reason = f" ({cause})" if cause is not None and str(cause) else ""
     return OutcomeUnknown(
         f"{printed(argv)}: the connection to {address} was lost{reason} before the reply;"

@@ -64,6 +64,14 @@ def parse_url(url: str) -> ParsedUrl:
     return ParsedUrl(tuple(addresses), SCHEMES[scheme], tuple(texts))
 
 
+def node_address(url: str) -> Address:
+    """Return the address of one node, given as `host:port` or as a URL."""
+    addresses = parse_url(url if "://" in url else f"kv://{url}").addresses
+    if len(addresses) != 1:
+        raise ConfigurationError(f"{len(addresses)} hosts are named, must be one")
+    return addresses[0]
+
+
 def _credentials(text: str) -> list[tuple[str, str]]:
     """Return user and password, where they are not empty."""
     if "@" in text:

@@ -41,7 +41,7 @@ KEYS_VARY: Final = 255
 
 _WRITING: Final = ("insert", "delete", "update")
 # What Redis 7.0.15 does not have stays out of the counting that finds the canonical description.
-_NEWER: Final = (b"client|setinfo", b"client|no-touch")
+_NEWER: Final = (b"client|setinfo", b"client|no-touch", b"request")
 
 
 def access_of(flags: str) -> int:

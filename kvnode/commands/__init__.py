@@ -30,6 +30,7 @@ from kvnode.commands import (  # noqa: F401  # imported for their cards
     persistence,
     pubsub,
     replication,
+    requests,
     scripting,
     server,
     set_algebra,

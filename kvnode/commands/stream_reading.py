@@ -26,7 +26,7 @@ from kvnode.structures.stream_pending import DELIVERIES, TIME
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError, WrongType
 from kvprotocol.numbers import I64_MAX
-from kvprotocol.replies import NIL_ARRAY, EncodedArray, Pairs, Reply
+from kvprotocol.replies import NIL_ARRAY, EncodedArray, Reply, Table
 
 _BLOCKED_COUNT: Final = 1000  # where no COUNT is given: a reader that waited may be far behind
 _NO_GROUP: Final = "NOGROUP No such key '%s' or consumer group '%s' in XREADGROUP with GROUP option"
@@ -254,7 +254,7 @@ class _Request:
                     rows.append(name)
                     rows.append(entries)
             place += 1
-        return _by_stream(ctx, rows) if rows else None
+        return Table(rows) if rows else None
 
     def _entries(self, stream: Stream, ms: i64, seq: i64) -> EncodedArray | None:
         """Return a stream's entries behind an id, None where there are none."""
@@ -346,7 +346,7 @@ class _Request:
                 return STILL_BLOCKED
             ms, seq = following(ms, seq)
             entries = encoded_range(stream, ms, seq, HIGHEST, HIGHEST, count)
-            return _by_stream(ctx, [name, entries])
+            return Table([name, entries])
         group = stream.group(self.group)
         if group is None:
             raise ReplyError(_GROUP_IS_GONE)
@@ -356,7 +356,7 @@ class _Request:
         entries = self._deliver(ctx, stream, group, count, effects)
         effects.note(0)
         effects.finish()
-        return _by_stream(ctx, [name, entries])
+        return Table([name, entries])
 
 
 def _deadline(ctx: Context, text: bytes) -> i64:
@@ -367,19 +367,6 @@ def _deadline(ctx: Context, text: bytes) -> i64:
     if timeout == 0 or timeout + int(ctx.now_ms) > I64_MAX:
         return 0
     return i64(timeout) + ctx.now_ms
-
-
-def _by_stream(ctx: Context, rows: list[Reply]) -> Reply:
-    """Return keys and entries: a map in RESP3, an array of pairs in RESP2."""
-    if ctx.session.writer.protocol == 3:
-        return Pairs(rows)
-    pairs: list[Reply] = []
-    i: i64 = 0
-    while i < len(rows):
-        pair: list[Reply] = [rows[i], rows[i + 1]]
-        pairs.append(pair)
-        i += 2
-    return pairs
 
 
 def _history(

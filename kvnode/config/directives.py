@@ -297,6 +297,11 @@ def _durability() -> None:
     _flag("aof-timestamp-enabled", False)
     _flag("aof-disable-auto-gc", False, INERT)
     _flag("aof-rewrite-incremental-fsync", True)
+    # Not Redis's: what is remembered of requests that are sent with REQUEST (docs/requests.md).
+    _number("request-max-replies", 1024, low=1)
+    _memory("request-max-memory", 64 << 20)
+    _number("request-max-clients", 10000, low=1)
+    _number("request-max-idle", 900, low=1)
 
 
 def _replication() -> None:

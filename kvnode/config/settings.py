@@ -112,6 +112,11 @@ class Settings:
     # Scripts. busy_reply_threshold in ms, lua_memory_limit in bytes; 0 is no limit.
     busy_reply_threshold: i64
     lua_memory_limit: i64
+    # What is remembered of REQUESTs: replies of a client, bytes, clients, seconds without any.
+    request_max_replies: i64
+    request_max_memory: i64
+    request_max_clients: i64
+    request_max_idle: i64
     # Dumps.
     rdbcompression: bool
     # Following.
@@ -153,6 +158,10 @@ class Settings:
         self.notify_keyspace_events = 0
         self.tracking_table_max_keys = 1_000_000
         self.busy_reply_threshold = 5000
+        self.request_max_replies = 1024
+        self.request_max_memory = 64 << 20
+        self.request_max_clients = 10000
+        self.request_max_idle = 900
         self.rdbcompression = True
         self.replica_read_only = True
         self.replica_ignore_maxmemory = True

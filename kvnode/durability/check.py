@@ -36,6 +36,8 @@ def check_rdb(path: str) -> int:
         print(f"  {name}: {count:,}")
     if reader.libraries:
         print(f"  libraries of functions: {len(reader.libraries):,}")
+    if reader.request_clients:
+        print(f"  clients with exactly-once requests: {len(reader.request_clients):,}")
     return 0
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
 
+from mypy_extensions import i64
+
 from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.log_reader import LogReader, Replay, TornError
 from kvnode.durability.rdb_reader import FileError, RdbReader, shown
+from kvnode.request_memory import CLIENT_FIELD, WATERMARK_FIELD, RecordError
 from kvprotocol.errors import ReplyError
+from kvprotocol.numbers import parse_int
 
 if TYPE_CHECKING:
     from kvnode.node import Node
@@ -62,6 +66,7 @@ class Loader:
         self.size = size
         self.fields: dict[bytes, bytes] = {}  # of the RDB file that was read last
         self._before = 0  # bytes of the files that are done
+        self._knows_requests = False  # whether a file says which requests its data has
         try:
             if source is None:
                 self.size = sum(node.disk.size(name) for name in names)
@@ -156,12 +161,26 @@ class Loader:
             except ReplyError as error:
                 name = shown(code.partition(b"\n")[0])
                 raise FileError(f"the library of functions {name}: {error}") from None
+        self._restore_requests(rdb)
         if self.is_log and self._file is not None:
             # A log may go on behind the RDB file that it begins with.
             self._rdb = None
             self._log = LogReader(self._file, rdb.position, rdb.rest())
         else:
             self._end_file()
+
+    def _restore_requests(self, rdb: RdbReader) -> None:
+        requests = self._node.requests
+        watermark = parse_int(rdb.fields.get(WATERMARK_FIELD, b""))
+        if watermark is None:
+            return
+        self._knows_requests = True
+        try:
+            for field in rdb.request_clients:
+                requests.restore_client(field, i64(int(self.begin_seconds * 1000.0)))
+        except RecordError:
+            raise FileError(f"a field {shown(CLIENT_FIELD)} that is none") from None
+        requests.watermark = max(requests.watermark, watermark)
 
     def _run(self, log: LogReader) -> None:
         replay = self._replay
@@ -223,6 +242,8 @@ class Loader:
     def _finish(self) -> None:
         node = self._node
         node.end_loading()
+        if not self._knows_requests:
+            node.requests.distrust(i64(int(node.clock.now() * 1000.0)))
         fields: dict[str, object] = {
             "file": self.name,
             "keys": self.keys,

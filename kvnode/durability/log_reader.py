@@ -12,6 +12,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from kvnode.durability.rdb_reader import FileError, shown
 from kvnode.rdb.encoding import Source
+from kvnode.request_memory import RECORD, RecordError
 from kvnode.session import Outlet, Session
 from kvprotocol.numbers import parse_int
 from kvprotocol.replies import ErrorReply
@@ -202,7 +203,20 @@ class Replay:
         self._queued = []
         self.is_open = False
 
+    def _remember(self, argv: list[bytes]) -> None:
+        """Take over the record of a client's request that was run. FileError: it is damaged."""
+        node = self._node
+        try:
+            node.requests.restore(argv[1], i64(int(node.clock.now() * 1000.0)))
+        except RecordError:
+            raise FileError(f"a record {shown(argv[1])} that is none") from None
+        if self._is_logged:
+            node.dispatcher.add_record(argv, self._session.keyspace.index)
+
     def _execute(self, argv: list[bytes]) -> None:
+        if argv[0] == b"ECHO" and len(argv) == 2 and argv[1].startswith(RECORD):
+            self._remember(argv)
+            return
         node = self._node
         dispatcher = node.dispatcher
         command = dispatcher.find(argv[0])

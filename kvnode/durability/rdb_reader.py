@@ -17,6 +17,7 @@ from kvnode.rdb import types
 from kvnode.rdb.encoding import RDB_VERSION_MAX, Reader, Source
 from kvnode.rdb.loading import read_value
 from kvnode.rdb.lzf import DamagedError
+from kvnode.request_memory import CLIENT_FIELD
 
 if TYPE_CHECKING:
     from kvnode.dataset import Dataset
@@ -35,7 +36,9 @@ class FileError(Exception):
 
 @final
 class RdbReader:
-    """Loads a file; call `step` until `is_done`. `fields` and `libraries` are what was in it.
+    """Loads a file; call `step` until `is_done`.
+
+    `fields`, `libraries` and `request_clients` are what was in it beside the keys.
 
     Keys whose deadline has passed are left out unless `keeps_expired`.
     """
@@ -55,6 +58,7 @@ class RdbReader:
         self.empty: i64 = 0  # collections without elements, which some versions of Redis wrote
         self.fields: dict[bytes, bytes] = {}
         self.libraries: list[bytes] = []
+        self.request_clients: list[bytes] = []
         self.version = 0
         self.merges = False  # keys that are there already are replaced
         # Where a file is only checked: how many values of each type there are. They are not kept.
@@ -121,7 +125,11 @@ class RdbReader:
             reader.length()
         elif code == types.AUX:
             name = reader.string()
-            self.fields[name] = reader.string()
+            text = reader.string()
+            if name == CLIENT_FIELD:
+                self.request_clients.append(text)
+            else:
+                self.fields[name] = text
             if name == b"repl-id":
                 # The file is a copy of a history, in which a DEL of what has expired follows.
                 self._keeps_expired = True

@@ -18,6 +18,7 @@ from kvnode.rdb import types
 from kvnode.rdb.crc64 import crc64
 from kvnode.rdb.encoding import RDB_VERSION, write_length, write_string
 from kvnode.rdb.saving import ValueWriter, type_of, write_value
+from kvnode.request_memory import CLIENT_FIELD, RequestClient, client_field
 from kvnode.structures.container import Container
 
 _PIECE_BYTES: Final = 1 << 16
@@ -33,6 +34,7 @@ class RdbWriter:
         snapshot: Snapshot,
         fields: list[tuple[bytes, bytes]],
         libraries: list[bytes],
+        request_clients: list[RequestClient],
         clocks: i64,
         compresses: bool,
         has_checksum: bool,
@@ -46,6 +48,7 @@ class RdbWriter:
         self._compresses = compresses
         self._has_checksum = has_checksum
         self._checksum = 0
+        self._request_clients = request_clients  # not written yet
         self._part = -1
         self._value: ValueWriter | None = None
         self._out = BytesWriter()
@@ -56,6 +59,9 @@ class RdbWriter:
         out = self._out
         snapshot = self._snapshot
         while elements > 0 and len(out) < _PIECE_BYTES and not self.is_done:
+            if self._request_clients:
+                elements -= self._write_client(self._request_clients.pop())
+                continue
             records = snapshot.records
             if records is None or snapshot.place >= len(records.keys):
                 elements -= 1
@@ -84,6 +90,14 @@ class RdbWriter:
         for code in libraries:
             out.append(types.FUNCTION)
             write_string(out, code, self._compresses)
+
+    def _write_client(self, client: RequestClient) -> i64:
+        """Append what is remembered of a client's requests; return how many elements that is."""
+        out = self._out
+        out.append(types.AUX)
+        write_string(out, CLIENT_FIELD, False)
+        write_string(out, client_field(client), False)
+        return 1 + len(client.replies)
 
     def _enter(self, records: Records) -> None:
         """Say which database comes, if it is another one."""

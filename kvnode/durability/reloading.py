@@ -66,6 +66,7 @@ def _drop_all(node: Node) -> None:
     for database in node.dataset.databases:
         database.clear(False)
     node.scripting.functions.flush()
+    node.requests.clear()
     node.tracking.flush()
 
 

@@ -10,6 +10,7 @@ from mypy_extensions import i64
 from kvnode.durability.rdb_writer import RdbWriter
 from kvnode.durability.sink import PENDING_MAX, Sink
 from kvnode.durability.snapshot import Snapshot
+from kvnode.request_memory import WATERMARK_FIELD
 
 if TYPE_CHECKING:
     from kvnode.node import Node
@@ -43,6 +44,7 @@ class SnapshotJob:
         self._snapshot = Snapshot(node.dataset, has_data)
         self.keys_total = self._snapshot.key_count
         self.dirty = self._snapshot.dirty  # what was not saved when the snapshot was made
+        self._has_data = has_data
         self._is_made = False  # all bytes were given to the thread
         self._commands: i64 = node.stats.commands  # run before the last step
         self._quiet_steps = 0
@@ -64,6 +66,7 @@ class SnapshotJob:
         ]
         fields += node.replication.fields()
         fields.append((b"aof-base", b"1" if is_log_base else b"0"))
+        fields.append((WATERMARK_FIELD, b"%d" % node.requests.watermark))
         libraries: list[bytes] = []
         if has_functions:
             libraries = [library.code for library in node.scripting.functions.libraries()]
@@ -71,6 +74,7 @@ class SnapshotJob:
             self._snapshot,
             fields,
             libraries,
+            node.requests.copies() if self._has_data else [],
             node.dataset.access_rules.purpose,
             node.settings.rdbcompression,
             node.config.flag("rdbchecksum"),

@@ -113,6 +113,7 @@ class Replication:
         self.followers.drop_all("the node leads now")
         self.followers.begin()
         self._node.effects.forget_database()
+        self._node.requests.note_use(self._node.dataset.now_ms)
         self._note_leader()
         self._node.journal.note("notice", "leads", {})
         self.update()

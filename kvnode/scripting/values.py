@@ -37,6 +37,7 @@ from kvprotocol.replies import (
     Reply,
     Rows,
     Simple,
+    Table,
     Verbatim,
     WithAttribute,
 )
@@ -177,10 +178,9 @@ class LuaValues:
         if isinstance(reply, Rows):
             if not is_resp3:
                 return self._table(reply.items)
-            rows: list[Reply] = []
-            for i in range(0, len(reply.items), 2):
-                rows.append(reply.items[i : i + 2])
-            return self._table(rows)
+            return self._pairs(reply.items)
+        if isinstance(reply, Table):
+            return self._map(reply.items) if is_resp3 else self._pairs(reply.items)
         if isinstance(reply, dict):
             flat: list[Reply] = []
             for key, item in reply.items():
@@ -203,6 +203,12 @@ class LuaValues:
         if isinstance(reply, bytearray):
             return self._value(bytes(reply))
         raise TypeError(f"not a reply value: {type(reply).__name__}")
+
+    def _pairs(self, items: list[Reply]) -> object:
+        rows: list[Reply] = []
+        for i in range(0, len(items), 2):
+            rows.append(items[i : i + 2])
+        return self._table(rows)
 
     def _prepared(self, reply: Prepared) -> object:
         if reply is OK:

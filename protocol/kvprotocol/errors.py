@@ -91,6 +91,13 @@ WATCH_INSIDE_MULTI: Final = "ERR WATCH inside MULTI is not allowed"
 EXEC_ABORTED: Final = "EXECABORT Transaction discarded because of previous errors."
 EXEC_ABORTED_BY: Final = "EXECABORT Transaction discarded because of: %s"
 NOT_IN_MULTI: Final = "ERR Command not allowed inside a transaction"
+UNKNOWN_REQUEST: Final = (
+    "UNKNOWNREQUEST This request is not remembered: if it was sent before, it may have been"
+    " executed then, and it is not executed again."
+)
+REQUEST_ID: Final = "ERR invalid client id, it has to be one that REQUEST ID returned"
+REQUEST_NUMBERS: Final = "ERR REQUEST needs a number from 1 on, and one below it of the last reply"
+REQUEST_UNFIT: Final = "ERR Command '%s' cannot be sent with REQUEST"
 MONITOR_READS_NOTHING: Final = "ERR Replica can't interact with the keyspace"
 READ_ONLY_REPLICA: Final = "READONLY You can't write against a read only replica."
 NO_REPLICAS: Final = "NOREPLICAS Not enough good replicas to write."

@@ -328,6 +328,7 @@ RENAME|3|write|1,,0,1,0,-1,0,,RW access delete;2,,0,1,0,-1,0,,OW update||||
 RENAMENX|3|write fast|1,,0,1,0,-1,0,,RW access delete;2,,0,1,0,-1,0,,OW insert||||
 REPLCONF|-1|admin noscript loading stale allow_busy|||||
 REPLICAOF|3|admin noscript stale no_async_loading|||||
+REQUEST|-2|noscript||yes|||
 RESET|1|noscript loading stale fast no_auth allow_busy|||||
 RESTORE|-4|write denyoom|1,,0,1,0,-1,0,,OW update||||
 RESTORE-ASKING|-4|write denyoom asking|1,,0,1,0,-1,0,,OW update||||

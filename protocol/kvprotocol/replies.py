@@ -81,6 +81,14 @@ class Rows:
 
 
 @final
+class Table:
+    """A flat list of names and contents: a map in RESP3, an array of pairs in RESP2."""
+
+    def __init__(self, items: list[Reply]) -> None:
+        self.items = items
+
+
+@final
 class Push:
     """An out-of-band message: a push in RESP3, an array in RESP2."""
 
@@ -288,6 +296,11 @@ class ReplyWriter:
             self._flat(b">", reply.items, 1)
         elif isinstance(reply, Rows):
             self._rows(reply.items)
+        elif isinstance(reply, Table):
+            if self.protocol == 3:
+                self._flat(b"%", reply.items, 2)
+            else:
+                self._pairs(reply.items)
         elif isinstance(reply, dict):
             items: list[Reply] = []
             for key, value in reply.items():
@@ -346,7 +359,10 @@ class ReplyWriter:
     def _rows(self, items: list[Reply]) -> None:
         if self.protocol == 2:
             self.write(items)
-            return
+        else:
+            self._pairs(items)
+
+    def _pairs(self, items: list[Reply]) -> None:
         count: i64 = len(items) // 2
         self.array(count)
         row: i64 = 0

@@ -9,6 +9,7 @@ import pytest
 from kvnode import cli
 
 from .disks import MemoryDisk
+from .requesters import Requester
 from .test_append_log import started, write_out
 
 
@@ -17,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with an RDB file and a log of a base and an increment."""
     disk = MemoryDisk()
     engine = started(disk)
-    engine.send([b"RPUSH", b"list", b"1"])
+    Requester(engine).send(1, b"RPUSH", b"list", b"1")
     engine.send([b"SAVE"])
     engine.send([b"BGREWRITEAOF"])
     while engine.node.append_log.job is not None:
@@ -37,6 +38,7 @@ def test_a_sound_file_is_described(folder: Path, capsys: pytest.CaptureFixture[s
     assert cli.main(["check-rdb", str(folder / "dump.rdb")]) == 0
     output = capsys.readouterr().out
     assert "RDB version 10, written by 7.0.15, sound\n  list: 1\n" in output
+    assert "  clients with exactly-once requests: 1\n" in output
     manifest = folder / "appendonlydir" / "appendonly.aof.manifest"
     assert cli.main(["check-aof", str(manifest)]) == 0
     output = capsys.readouterr().out

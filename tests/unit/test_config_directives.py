@@ -204,7 +204,14 @@ def expected_defaults() -> dict[str, str]:
     return {name: value for name, _, value in rows}
 
 
-OWN = {"lua-memory-limit": "1073741824", "metrics-port": "0"}  # Redis has no such directives
+OWN = {  # Redis has no such directives
+    "lua-memory-limit": "1073741824",
+    "metrics-port": "0",
+    "request-max-clients": "10000",
+    "request-max-idle": "900",
+    "request-max-memory": "67108864",
+    "request-max-replies": "1024",
+}
 
 
 def test_config_get_star_has_the_names_of_redis_and_ours() -> None:

@@ -12,6 +12,7 @@ from kvnode.metrics_http import respond
 
 from .engine import Engine
 from .processes import Start, ask, free_port, start, wait_for_line
+from .requesters import Requester
 
 __all__ = ["start"]  # the fixture
 
@@ -56,6 +57,20 @@ def test_a_scrape_shows_what_dashboards_chart() -> None:
         assert (f"redis_{name}", ()) in found
     info = [labels for name, labels in found if name == "redis_instance_info"]
     assert dict(info[0])["redis_version"] == "7.0.15"
+
+
+def test_a_scrape_shows_what_is_remembered_of_requests() -> None:
+    engine = Engine()
+    client = Requester(engine)
+    client.send(1, b"INCR", b"n")
+    client.send(1, b"INCR", b"n")
+    client.send(2, b"INCR", b"n")
+    found = samples(exposition(engine.node))
+    assert found["kvnode_request_clients", ()] == 1
+    assert found["kvnode_request_replies", ()] == 2
+    assert found["kvnode_request_memory_bytes", ()] == engine.node.requests.bytes
+    assert found["kvnode_request_repeats_total", ()] == 1
+    assert found["kvnode_request_refused_total", ()] == 0
 
 
 def test_a_scrape_shows_lag_batches_and_held_replies() -> None:

@@ -21,6 +21,7 @@ from kvprotocol.replies import (
     ReplyWriter,
     Rows,
     Simple,
+    Table,
     Verbatim,
     WithAttribute,
 )
@@ -72,6 +73,11 @@ MIXED: list[Reply] = [b"k", [1]]
         (Push([b"message", b"c", 1]), b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n:1\r\n", None),
         (Rows([b"m", 1.5]), b"*2\r\n$1\r\nm\r\n$3\r\n1.5\r\n", b"*1\r\n*2\r\n$1\r\nm\r\n,1.5\r\n"),
         (Rows([]), b"*0\r\n", None),
+        (
+            Table([b"a", [1]]),
+            b"*1\r\n*2\r\n$1\r\na\r\n*1\r\n:1\r\n",
+            b"%1\r\n$1\r\na\r\n*1\r\n:1\r\n",
+        ),
         (Verbatim(b"text"), b"$4\r\ntext\r\n", b"=8\r\ntxt:text\r\n"),
         (Verbatim(b"", b"mkd"), b"$0\r\n\r\n", b"=4\r\nmkd:\r\n"),
         (BigNumber(b"12345678901234567890"), b"$20\r\n12345678901234567890\r\n", b"("),

@@ -100,7 +100,7 @@ def sort_reply(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
     return exact(argv, ours, theirs)
 
 
-NEWER_COMMANDS: Final = (b"client|setinfo", b"client|no-touch")
+NEWER_COMMANDS: Final = (b"client|setinfo", b"client|no-touch", b"request")
 
 
 def canonical_rules(text: bytes) -> bytes:

@@ -12,7 +12,10 @@ from .servers import kvnode_server, redis_server
 
 DENIED = Reply("error", b"NOAUTH Authentication required.")
 
-OURS = {b"lua-memory-limit", b"metrics-port"}  # Redis has no such directives
+OURS = {  # Redis has no such directives
+    *(b"lua-memory-limit", b"metrics-port"),
+    *(b"request-max-clients", b"request-max-idle", b"request-max-memory", b"request-max-replies"),
+}
 
 
 def test_config_refuses_what_is_malformed(pair: Pair) -> None:

@@ -34,7 +34,11 @@ def help_forms(reply: Reply) -> list[bytes]:
 
 # -- INFO -----------------------------------------------------------------------------------------
 
-OWN_FIELDS = {"kvnode_version"}
+OWN_FIELDS = {
+    "kvnode_version",
+    *words("request_clients request_replies request_memory_bytes request_repeats request_refused"),
+    *words("request_trimmed_clients request_trimmed_replies"),
+}
 
 
 def test_info_has_every_section_and_field_of_redis_in_its_order(pair: Pair) -> None:

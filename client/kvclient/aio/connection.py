@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Any, Final, Protocol, cast
 
-from kvclient.batches import raise_first
-from kvclient.errors import ConnectError, ProtocolError, ReplyError
+from kvclient.batches import ASKING, raise_first, shaped
+from kvclient.errors import ConnectError, DeadlineExceeded, ProtocolError, ReplyError
+from kvclient.forks import fork_generation
 from kvclient.handshake import handshake, knows_no_hello
 from kvclient.options import Options
 from kvclient.routing.address import Address
 from kvclient.sockets import set_keepalive
 from kvclient.wire.channel import Argv, Channel, Request
+
+_INBOX_BYTES_MAX: Final = 4 << 20
+"""What a reader may lag behind; beyond, the socket is left unread, and the server decides."""
+_MESSAGE_BYTES: Final = 200
 
 
 class Owner(Protocol):
@@ -53,17 +61,24 @@ class Plain:
 
 
 class Inbox(Plain):
-    """An owner that keeps messages for one reader."""
+    """An owner that keeps messages for one reader; `read(False)` stops the socket, True resumes."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, read: Callable[[bool], None]) -> None:
         self._address = address
+        self._read = read
+        self._is_reading = True
+        self._bytes = 0
         self._messages: deque[Any] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._failure: ConnectError | None = None
 
     def pushed(self, message: list[Any]) -> None:
-        """Keep a message."""
+        """Keep a message; beyond the limit, read no more before the reader has caught up."""
         self._messages.append(message)
+        self._bytes += _size(message)
+        if self._is_reading and self._bytes > _INBOX_BYTES_MAX:
+            self._is_reading = False
+            self._read(False)
         self._wake()
 
     def lost(self, unanswered: list[Request], cause: BaseException | None) -> None:
@@ -88,10 +103,25 @@ class Inbox(Plain):
             finally:
                 self._reader = None
         if self._messages:
-            return self._messages.popleft()
+            return self._taken()
         if self._failure is not None:
             raise self._failure
         return None
+
+    def _taken(self) -> Any:
+        message = self._messages.popleft()
+        self._bytes -= _size(message)
+        if not self._is_reading and self._bytes * 2 < _INBOX_BYTES_MAX:
+            self._is_reading = True
+            self._read(True)
+        return message
+
+
+def _size(message: Any) -> int:
+    """Return about how many bytes a message takes; its texts are its last elements."""
+    if isinstance(message, list) and message and isinstance(message[-1], bytes | str):
+        return len(message[-1]) + _MESSAGE_BYTES
+    return _MESSAGE_BYTES
 
 
 class Connection(asyncio.Protocol):
@@ -120,11 +150,12 @@ class Connection(asyncio.Protocol):
         self.is_closed = False
         self._transport: asyncio.Transport | None = None
         self._failure: BaseException | None = None
+        self._generation = fork_generation()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not an instance of it on uvloop, whose transports are classes of its own.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Hand on the replies; a stream that is no RESP ends the connection."""
@@ -148,7 +179,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self, cause: BaseException | None = None) -> None:
         """Close at once; what is in flight is lost for the reason `cause`."""
-        self._failure = cause
+        self._failure = self._failure or cause
         if self._transport is not None:
             self._transport.abort()
         self._end(cause)
@@ -170,20 +201,37 @@ class Connection(asyncio.Protocol):
 
     def become_stream(self) -> None:
         """From now on messages come, and no replies."""
-        self._inbox = Inbox(self.address)
+        self._inbox = Inbox(self.address, self._set_reading)
         self.owner = self._inbox
         self.channel.is_stream = True
+
+    def _set_reading(self, reads: bool) -> None:
+        if self._transport is None or self.is_closed:
+            return
+        if reads:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
 
     async def next_message(self, timeout_s: float) -> Any:
         """Return the next message, None after `timeout_s`; ConnectError if the line fails."""
         assert self._inbox is not None, "become_stream() comes first"
         return await self._inbox.next(timeout_s)
 
-    async def ask(self, argv: Argv, limit_s: float | None, shape: Any = None) -> Any:
+    async def ask(
+        self, argv: Argv, limit_s: float | None, shape: Any = None, is_asking: bool = False
+    ) -> Any:
         """Send a request of this connection's own user; return its reply.
 
-        An error reply is raised; ConnectError if the connection is lost, or after `limit_s`.
+        An error reply is raised; ConnectError if the connection is lost, DeadlineExceeded after
+        `limit_s`: then the request may have been executed.
         """
+        if is_asking:
+            _, reply = await self.ask_all([ASKING, argv], limit_s)
+            value = shaped(argv, shape, reply)
+            if isinstance(value, Exception):
+                raise value
+            return value
         return await self._submit(Request(argv, shape, None, 0.0), limit_s)
 
     async def ask_all(self, argvs: list[Argv], limit_s: float | None) -> list[Any]:
@@ -201,11 +249,22 @@ class Connection(asyncio.Protocol):
                 return await request.future
         except TimeoutError:
             self.abort()
-            raise ConnectError(f"{self.address}: no reply within {limit_s:g} s") from None
+            raise DeadlineExceeded(f"{self.address}: no reply within {limit_s:g} s") from None
         except asyncio.CancelledError:
             # The reply is still to come: nobody else may get it.
             self.abort()
             raise
+
+    def forsake(self) -> None:
+        """Let go of the connection without its loop, which is closed or a parent process's."""
+        self.is_closed = True
+        transport, self._transport = self._transport, None
+        if transport is not None and self._generation == fork_generation():
+            # Through a descriptor of its own: the sockets of transports leave shutdown out.
+            with suppress(OSError):
+                descriptor = os.dup(transport.get_extra_info("socket").fileno())
+                with socket.socket(fileno=descriptor) as twin:
+                    twin.shutdown(socket.SHUT_RDWR)
 
     def _ask_flush(self) -> None:
         self._loop.call_soon(self._flush)
@@ -230,7 +289,7 @@ class Connection(asyncio.Protocol):
         self.owner.has_room()
 
 
-async def open_connection(options: Options, address: Address) -> Connection:
+async def open_connection(options: Options, address: Address, limit_s: float) -> Connection:
     """Return a connection that has greeted the server; ConnectError or its error reply if not."""
     loop = asyncio.get_running_loop()
 
@@ -238,7 +297,7 @@ async def open_connection(options: Options, address: Address) -> Connection:
         return Connection(options, address, loop, Plain())
 
     try:
-        async with asyncio.timeout(options.connect_timeout_s):
+        async with asyncio.timeout(limit_s):
             connection = await _dial(options, address, make)
             try:
                 await _greet(connection, options)
@@ -246,9 +305,11 @@ async def open_connection(options: Options, address: Address) -> Connection:
                 connection.abort()
                 raise
     except TimeoutError:
-        raise ConnectError(f"{address}: no answer within {options.connect_timeout_s:g} s") from None
+        raise ConnectError(f"{address}: no answer within {limit_s:g} s") from None
     except OSError as error:
         raise ConnectError(f"{address}: {error.strerror or error}") from error
+    except UnicodeError as error:
+        raise ConnectError(f"{address}: the name of the host cannot be: {error}") from error
     return connection
 
 
@@ -271,7 +332,7 @@ async def _dial(options: Options, address: Address, make: Callable[[], Connectio
 async def _greet(connection: Connection, options: Options) -> None:
     """Agree on the protocol, log in, select: RESP3, or RESP2 where the server has no HELLO."""
     for protocol in (3, 2) if options.protocol == 3 else (2,):
-        requests: list[Argv] = list(handshake(options, protocol))
+        requests: list[Argv] = list(handshake(options, protocol, options.read_from != "leader"))
         if not requests:
             return
         replies = await connection.ask_all(requests, None)

@@ -9,25 +9,30 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import events
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from kvclient.aio.batch import Batch, Whole
-from kvclient.aio.connection import Connection, open_connection
+from kvclient.aio.batch import Asked, Batch, Pinned, Transaction, Whole
+from kvclient.aio.connection import Connection
 from kvclient.aio.link import Link
-from kvclient.batches import MULTI, as_transaction, transaction_replies
-from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
+from kvclient.aio.mapping import Mapping
+from kvclient.aio.private import Private
+from kvclient.errors import KvError, ProtocolError, ReplyError, Unavailable, UsageError
+from kvclient.forks import fork_generation
 from kvclient.options import Options
-from kvclient.retrying import after_loss, backoff_s, check_single, is_for_later, may_repeat
+from kvclient.retrying import backoff_s, check_single, is_for_later
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
-from kvclient.wire.channel import Argv, Gate, Request, Sender, Shape
+from kvclient.wire.channel import Argv, Channel, Gate, Request, Sender, Shape
 from kvclient.wire.encoding import as_wire
 
 _TICK_S: Final = 0.025
-_SLOTS: Final = (b"CLUSTER", b"SLOTS")
 _CLOSED: Final = "the client was closed"
+_AT_ONCE_MAX: Final = 4
+"""So often a request follows redirections without a pause."""
+_GROUP_BYTES: Final = 1 << 18
+"""A batch is sent in groups of about so many bytes, so that back-pressure holds them back too."""
 
 
 class Core:
@@ -38,27 +43,38 @@ class Core:
         self.router: Router = router_of(options)
         self.gate = Gate()
         self.is_closed = False
-        self._links: dict[Address, Link] = {}
-        self._idle: dict[Address, list[Connection]] = {}
-        self._lent: set[Connection] = set()
+        self.mapping = Mapping(self)
+        self.private = Private(self)
+        self.links: dict[Address, Link] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._generation = fork_generation()
         self._ticker: asyncio.TimerHandle | None = None
-        self._refresh: asyncio.Task[None] | None = None
+
+    # --- the ways in ------------------------------------------------------------------------------
 
     def sender(self, deadline_s: float) -> Sender:
         """Return the way in for calls with such a deadline."""
-        return Sender(
-            self.gate, deadline_s, events._get_running_loop, self._start_ticking, self.submit
-        )
+        return Sender(self.gate, deadline_s, self.start_ticking, self.submit)
 
     def submit(self, argv: Argv, shape: Shape | None, deadline_s: float) -> asyncio.Future[Any]:
         """Send a request where it belongs; for what the Sender cannot write at once."""
-        loop = self._bound_loop()
+        loop = self.bound_loop()
         for argument in argv:
             as_wire(argument)
         future: asyncio.Future[Any] = loop.create_future()
-        self._start_ticking()
-        self.route(Request(argv, shape, future, loop.time() + deadline_s))
+        request = Request(argv, shape, future, loop.time() + deadline_s)
+        self._when_mapped(request.deadline, future, partial(self.route, request))
+        return future
+
+    def submit_to(
+        self, address: Address, argv: Argv, shape: Shape | None, deadline_s: float
+    ) -> asyncio.Future[Any]:
+        """Send a request to the node at `address`, and to no other."""
+        loop = self.bound_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        pinned = Pinned(address, future)
+        self.start_ticking()
+        self.route(Request(argv, shape, pinned, loop.time() + deadline_s))
         return future
 
     def send_all(
@@ -69,130 +85,134 @@ class Core:
         A transaction goes to one node and is executed as one; the others are sent to the nodes
         that their keys name, side by side.
         """
-        loop = self._bound_loop()
-        for part in parts:
-            for argument in part:
-                as_wire(argument)
+        loop = self.bound_loop()
+        sizes = [sum([len(as_wire(argument)) for argument in part]) for part in parts]
         future: asyncio.Future[list[Any]] = loop.create_future()
+        deadline = loop.time() + deadline_s
         if not parts:
             future.set_result([])
-            return future
-        deadline = loop.time() + deadline_s
-        self._start_ticking()
-        if is_transaction:
-            address = self.router.address_of_all(parts)
-            transaction = as_transaction(parts)
-            request = Request(MULTI, transaction_replies, future, deadline, transaction)
-            self.link(address).submit(request)
-            return future
-        batch = Batch(parts, future, deadline)
-        groups: dict[Address, list[int]] = {}
-        for index, part in enumerate(parts):
-            address_or_none = self.router.address_of(part)
-            if address_or_none is None:
-                self._split(batch.single(index))
-            else:
-                groups.setdefault(address_or_none, []).append(index)
-        for address, indexes in groups.items():
-            again = partial(self._is_sent_again, address)
-            self.link(address).submit(batch.group(indexes, again))
+        elif is_transaction:
+            self.router.address_of_all(parts)  # where they are apart, that is said at once
+            transaction = Transaction(parts, future, deadline, self._transaction_again)
+            self._when_mapped(deadline, future, partial(self.route, transaction.request))
+        else:
+            batch = Batch(parts, future, deadline)
+            self._when_mapped(deadline, future, partial(self._send_batch, batch, sizes))
         return future
+
+    async def leaders(self, deadline_s: float) -> list[Address]:
+        """Return the nodes that together hold all keys."""
+        await self.mapping.known(self.bound_loop().time() + deadline_s)
+        return self.router.leaders()
+
+    async def send_waiting(
+        self, argv: Argv, shape: Shape | None, timeout_s: float, deadline_s: float
+    ) -> Any:
+        """Send a request that may wait for `timeout_s` seconds, 0 for ever."""
+        return await self.private.send_waiting(argv, shape, timeout_s, deadline_s)
+
+    async def lend(self, where: Callable[[], Address], deadline_s: float) -> Connection:
+        """Return a connection of the caller's own to `where()`; `give_back` takes it back."""
+        return await self.private.lend(where, self.bound_loop().time() + deadline_s)
+
+    async def begin(self, argv: Argv, deadline_s: float) -> Connection:
+        """Return such a connection on which `argv`, WATCH, was executed."""
+        return await self.private.begin(argv, deadline_s)
+
+    async def give_back(self, connection: Connection, is_clean: bool) -> None:
+        """Take a connection back; it is closed unless it is clean: no reply due, no state."""
+        self.private.give_back(connection, is_clean)
+
+    # --- routes -----------------------------------------------------------------------------------
+
+    def _when_mapped(
+        self, deadline: float, future: asyncio.Future[Any], launch: Callable[[], None]
+    ) -> None:
+        """Do `launch` now, or, where a cluster's map must be learnt first, then."""
+        self.start_ticking()
+        if self.mapping.is_missing:
+            self.mapping.hold(deadline, future, launch)
+        else:
+            launch()
 
     def route(self, request: Request) -> None:
         """Submit a request to the node, or the nodes, that its keys name."""
-        address = self.router.address_of(request.argv)
+        future = request.future
+        address: Address | None
+        if request.parts is None and not isinstance(future, Pinned):
+            address = self.router.address_of(request.argv, leader_only=request.attempts > 0)
+        elif isinstance(future, Transaction):
+            address = self.router.address_of_all(future.parts)
+        else:
+            assert isinstance(future, Pinned), "groups are routed part by part"
+            address = future.address
         if address is None:
             self._split(request)
         else:
             self.link(address).submit(request)
         if self.router.map_is_due:
-            self._refresh_map()
+            self.mapping.refresh()
+
+    def route_again(self, request: Request) -> None:
+        """Route a request that was given up somewhere; what is wrong with it is its own error."""
+        if request.future.done():
+            return
+        try:
+            if self.is_closed:
+                raise Unavailable(_CLOSED)
+            self.start_ticking()
+            request.attempts = max(request.attempts, 1)
+            self.route(request)
+        except KvError as error:
+            request.fail(error)
+
+    def _send_batch(self, batch: Batch, sizes: list[int]) -> None:
+        """Send the parts of a batch in groups, each to the node of its parts."""
+        groups: dict[Address, list[int]] = {}
+        room: dict[Address, int] = {}
+        addresses = [self.router.address_of(part) for part in batch.parts]
+        for index, address in enumerate(addresses):
+            if address is None:
+                self._split(batch.single(index))
+                continue
+            groups.setdefault(address, []).append(index)
+            room[address] = room.get(address, _GROUP_BYTES) - sizes[index]
+            if room[address] <= 0:
+                self._send_group(batch, address, groups.pop(address))
+                del room[address]
+        for address, indexes in groups.items():
+            self._send_group(batch, address, indexes)
+        if self.router.map_is_due:
+            self.mapping.refresh()
+
+    def _send_group(self, batch: Batch, address: Address, indexes: list[int]) -> None:
+        again = partial(self._is_sent_again, address)
+        self.link(address).submit(batch.group(indexes, again))
 
     def _split(self, request: Request) -> None:
         """Send the parts of a request to their nodes; its reply is made of theirs."""
-        plan = self.router.split(request.argv)
+        plan = self.router.split(request.argv, leader_only=request.attempts > 0)
         whole = Whole(request, plan.merge)
         batch = Batch([part.argv for part in plan.parts], whole, request.deadline)
         for index, part in enumerate(plan.parts):
-            again = partial(self._is_sent_again, part.address)
-            self.link(part.address).submit(batch.group([index], again))
+            self._send_group(batch, part.address, [index])
+
+    def address_of(self, argv: Argv) -> Address:
+        """Return the one leader that a request belongs to."""
+        return check_single(self.router.address_of(argv, leader_only=True), argv)
 
     def link(self, address: Address) -> Link:
         """Return the link to a node, made when first asked for."""
-        link = self._links.get(address)
+        link = self.links.get(address)
         if link is None:
-            link = Link(self.options, address, self, self._link_changed, self._pushed)
-            link.on_flush = self._read_clock
-            self._links[address] = link
+            link = Link(self.options, address, self, self._read_clock)
+            self.links[address] = link
         return link
 
-    async def send_waiting(
-        self, argv: Argv, shape: Shape | None, timeout_s: float, deadline_s: float
-    ) -> Any:
-        """Send a request that may wait for `timeout_s` seconds, 0 for ever, on a connection lent.
+    # --- the loop ---------------------------------------------------------------------------------
 
-        It is never sent twice if it takes something: OutcomeUnknown if its reply is lost.
-        """
-        for argument in argv:
-            as_wire(argument)
-        while True:
-            connection = await self.lend(argv)
-            is_clean = False
-            try:
-                limit_s = timeout_s + deadline_s if timeout_s else None
-                reply = await connection.ask(argv, limit_s, shape)
-                is_clean = True
-                return reply
-            except ReplyError as error:
-                is_clean = True
-                redirect = self.router.redirected(error, connection.address)
-                if redirect is None:
-                    raise
-            except ConnectError as error:
-                if not may_repeat(argv):
-                    raise after_loss(argv, connection.address, error) from error
-            finally:
-                await self.give_back(connection, is_clean)
-
-    async def lend(self, argv: Argv) -> Connection:
-        """Return a connection of the caller's own to the node that a request belongs to.
-
-        `give_back` takes it back. ConnectError when none can be made within the deadline.
-        """
-        loop = self._bound_loop()
-        address = self._private_address(argv)
-        idle = self._idle.get(address)
-        while idle:
-            connection = idle.pop()
-            if not connection.is_closed:
-                return connection
-        deadline = loop.time() + self.options.deadline_s
-        attempt = 0
-        while True:
-            try:
-                connection = await open_connection(self.options, address)
-                self._lent.add(connection)
-                return connection
-            except ConnectError:
-                pause = backoff_s(attempt, self.options.backoff_min_s, self.options.backoff_max_s)
-                if loop.time() + pause >= deadline:
-                    raise
-            attempt += 1
-            await asyncio.sleep(pause)
-            address = self._private_address(argv)
-
-    async def give_back(self, connection: Connection, is_clean: bool) -> None:
-        """Take a connection back; it is closed unless it is clean: no reply due, no state."""
-        if is_clean and not self.is_closed and not connection.is_closed:
-            self._idle.setdefault(connection.address, []).append(connection)
-        else:
-            self._lent.discard(connection)
-            connection.abort()
-
-    def _private_address(self, argv: Argv) -> Address:
-        return check_single(self.router.address_of(argv, leader_only=True), argv)
-
-    def _bound_loop(self) -> asyncio.AbstractEventLoop:
+    def bound_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop, to which this client belongs from the first call on."""
         loop = events._get_running_loop()
         if loop is None:
             raise UsageError("an AsyncClient is called from a coroutine; kvclient.Client blocks")
@@ -203,94 +223,99 @@ class Core:
         return loop
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Belong to a loop from now on: to the first, and to another when that one is closed."""
-        if self._loop is not None and not self._loop.is_closed():
+        """Belong to another loop: where the one before is closed, or is a parent process's."""
+        is_own = self._generation == fork_generation()
+        if self._loop is not None and not self._loop.is_closed() and is_own:
             raise UsageError(
                 "this AsyncClient belongs to another event loop that still runs;"
                 " make one client for each loop"
             )
+        for link in self.links.values():
+            link.forsake()
+        self.private.forsake()
         self._loop = loop
-        self._links.clear()
-        self._idle.clear()
-        self._lent.clear()
+        self._generation = fork_generation()
+        self.links = {}
+        self.mapping = Mapping(self)
+        self.private = Private(self)
         self._ticker = None
-        self._refresh = None
-        self.gate.channel = None
-        self.gate.is_ticking = False
-        self.gate.loop = loop
+        self.gate.belong(loop)
+        if self.options.mode != "standalone":
+            self.gate.find = self._channel_of
 
-    def _link_changed(self, link: Link) -> None:
-        """A link was opened or lost: with one node alone, calls write to it directly."""
-        if self.options.mode == "standalone":
-            self.gate.channel = link.channel
+    def _channel_of(self, argv: Argv) -> Channel | None:
+        """Return the connection that a request belongs to, None where it is not so simple."""
+        router = self.router
+        if router.map_is_due:
+            return None
+        address = router.address_of(argv)
+        link = None if address is None else self.links.get(address)
+        return None if link is None else link.channel
 
     def _read_clock(self) -> None:
         assert self._loop is not None
         self.gate.now = self._loop.time()
 
-    def _pushed(self, link: Link, message: list[Any]) -> None:
-        """Nothing that a shared connection asked for comes as a push."""
+    # --- what links report ------------------------------------------------------------------------
 
-    # --- what a node refuses ----------------------------------------------------------------------
+    def map_is_old(self) -> None:
+        """The nodes say otherwise than the map of the cluster."""
+        if self.options.mode == "cluster" and not self.is_closed:
+            self.router.map_is_due = True
+            self.mapping.refresh()
+
+    def changed(self, link: Link) -> None:
+        """A link was opened or lost: with one node alone, calls write to it directly."""
+        if self.options.mode == "standalone":
+            self.gate.channel = link.channel
+
+    def unreachable(self, address: Address) -> None:
+        """No connection could be made: in a cluster the keys may have another leader by now."""
+        self.map_is_old()
+
+    def pushed(self, link: Link, message: list[Any]) -> None:
+        """Nothing that a shared connection asked for comes as a push."""
 
     def refused(self, link: Link, request: Request, error: ReplyError) -> None:
         """Send a refused request again where that helps before its deadline, else raise."""
         if not self._is_sent_again(link.address, request, error):
             request.fail(error)
 
+    def _transaction_again(self, request: Request, error: ReplyError) -> bool:
+        return self._is_sent_again(self.router.address_of_all(request.future.parts), request, error)
+
     def _is_sent_again(self, address: Address, request: Request, error: ReplyError) -> bool:
         """Send a request again that the node at `address` refused, if that helps."""
         assert self._loop is not None
-        redirect = self.router.redirected(error, address)
-        if self.router.map_is_due:
-            self._refresh_map()
-        if redirect is not None:
-            link = self.link(redirect.address)
-            if redirect.asking:
-                link.submit_asking(request)
-            else:
-                link.submit(request)
+        try:
+            redirect = self.router.redirected(error, address)
+        except ProtocolError as strange:
+            request.fail(strange)
             return True
-        if not is_for_later(error):
+        if self.router.map_is_due and not self.is_closed:
+            self.mapping.refresh()
+        if redirect is None and not is_for_later(error):
             return False
-        pause = backoff_s(request.attempts, self.options.backoff_min_s, self.options.backoff_max_s)
+        if redirect is not None and request.attempts <= _AT_ONCE_MAX:
+            if redirect.asking:
+                request.attempts += 1
+                again = partial(self._is_sent_again, redirect.address)
+                request = Asked(request, again).request
+            self.link(redirect.address).submit(request)
+            return True
+        options = self.options
+        pause = backoff_s(request.attempts, options.backoff_min_s, options.backoff_max_s)
         if self._loop.time() + pause >= request.deadline:
             return False
-        self._loop.call_later(pause, self._again, request)
+        # CLUSTERDOWN, say: what the other nodes know may be newer.
+        self.map_is_old()
+        self._loop.call_later(pause, self.route_again, request)
         return True
-
-    def _again(self, request: Request) -> None:
-        if self.is_closed:
-            request.fail(Unavailable(_CLOSED))
-        elif not request.future.done():
-            self._start_ticking()
-            self.route(request)
-
-    def _refresh_map(self) -> None:
-        """Ask for the cluster's map, unless that is under way."""
-        if self._refresh is None and self._loop is not None and not self.is_closed:
-            self._refresh = self._loop.create_task(self._learn_map())
-
-    async def _learn_map(self) -> None:
-        """Ask one node after another until one tells its map."""
-        router = self.router
-        try:
-            for address in router.sources():
-                deadline = asyncio.get_running_loop().time() + self.options.connect_timeout_s
-                future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-                self._start_ticking()
-                self.link(address).submit(Request(_SLOTS, None, future, deadline))
-                try:
-                    router.learn(await future, address)
-                except KvError:
-                    continue
-                return
-        finally:
-            self._refresh = None
 
     # --- time -------------------------------------------------------------------------------------
 
-    def _start_ticking(self) -> None:
+    def start_ticking(self) -> None:
+        """Look after deadlines from now on."""
         if not self.gate.is_ticking:
             assert self._loop is not None
             self.gate.is_ticking = True
@@ -301,8 +326,8 @@ class Core:
         assert self._loop is not None
         now = self._loop.time()
         self.gate.now = now
-        is_needed = False
-        for link in list(self._links.values()):
+        is_needed = self.mapping.tick(now)
+        for link in list(self.links.values()):
             if link.tick(now):
                 is_needed = True
         if is_needed:
@@ -313,17 +338,23 @@ class Core:
     # --- the end ----------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close every connection; whoever waits gets Unavailable."""
+        """Close every connection; whoever waits gets Unavailable, or OutcomeUnknown."""
+        if self.is_closed:
+            return
         self.is_closed = True
         self.gate.channel = None
+        if self._loop is None:
+            return
+        if self._loop.is_closed() or self._generation != fork_generation():
+            for link in self.links.values():
+                link.forsake()
+            self.private.forsake()
+            return
         if self._ticker is not None:
             self._ticker.cancel()
-        if self._refresh is not None:
-            self._refresh.cancel()
-        for link in self._links.values():
-            link.close(Unavailable(_CLOSED))
-        self._links.clear()
-        for connection in list(self._lent):
-            connection.abort(Unavailable(_CLOSED))
-        self._lent.clear()
-        self._idle.clear()
+        error = Unavailable(_CLOSED)
+        self.mapping.close(error)
+        for link in list(self.links.values()):
+            link.close(error)
+        self.links = {}
+        self.private.close(error)

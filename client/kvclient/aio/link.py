@@ -10,60 +10,46 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Protocol
 
-from kvclient.aio.batch import Rest
+from kvclient.aio.batch import Judge, unfinished
 from kvclient.aio.connection import Connection, open_connection
-from kvclient.batches import MULTI
-from kvclient.errors import ConnectError, KvError, ProtocolError, ReplyError
+from kvclient.errors import ConnectError, KvError, ProtocolError, ReplyError, Unavailable
 from kvclient.options import Options
-from kvclient.retrying import after_deadline, after_loss, backoff_s, may_repeat, may_repeat_all
+from kvclient.retrying import after_deadline, after_loss, backoff_s, is_for_later
 from kvclient.routing.address import Address
-from kvclient.wire.channel import Channel, Request
+from kvclient.wire.channel import Argv, Channel, Request
 
 
 class Referee(Protocol):
-    """Who decides about a request that its node refused."""
+    """Who knows more than one link does."""
 
     def refused(self, link: Link, request: Request, error: ReplyError) -> None:
-        """Settle the request, or send it again."""
+        """Settle a request that its node refused, or send it again."""
 
+    def changed(self, link: Link) -> None:
+        """The connection was opened or lost."""
 
-class _Nobody:
-    """The future of a request whose reply nobody waits for."""
+    def unreachable(self, address: Address) -> None:
+        """No connection could be made."""
 
-    def done(self) -> bool:
-        return False
-
-    def set_result(self, reply: Any) -> None:
-        pass
-
-    def set_exception(self, error: BaseException) -> None:
-        pass
-
-
-NOBODY: Final = _Nobody()
+    def pushed(self, link: Link, message: list[Any]) -> None:
+        """A push message came."""
 
 
 class Link:
     """A node's shared connection, and the requests that wait for it."""
 
     def __init__(
-        self,
-        options: Options,
-        address: Address,
-        referee: Referee,
-        on_open: Callable[[Link], None],
-        pushed: Callable[[Link, list[Any]], None],
+        self, options: Options, address: Address, referee: Referee, on_flush: Callable[[], None]
     ) -> None:
         self.options = options
         self.address = address
         self.channel: Channel | None = None
         self.connection: Connection | None = None
-        self.on_flush: Callable[[], None] | None = None
         self._referee = referee
-        self._on_open = on_open
-        self._on_push = pushed
+        self._on_flush = on_flush
         self._held: deque[Request] = deque()
         self._opening: asyncio.Task[None] | None = None
         self._silent_since = 0.0
@@ -80,11 +66,6 @@ class Link:
         if channel is None:
             self.ensure_open()
 
-    def submit_asking(self, request: Request) -> None:
-        """Send a request for a slot that is on its way to this node (ASK)."""
-        self.submit(Request((b"ASKING",), None, NOBODY, request.deadline))
-        self.submit(request)
-
     def ensure_open(self) -> None:
         """Begin to connect, unless that is under way."""
         if self._opening is None and self.connection is None and not self._is_closed:
@@ -93,20 +74,24 @@ class Link:
     async def _open(self) -> None:
         """Connect, with growing pauses, as long as anybody waits."""
         attempt = 0
+        options = self.options
         try:
-            while self.is_wanted():
+            while self._is_wanted():
                 try:
-                    connection = await open_connection(self.options, self.address)
-                except ConnectError as error:
+                    connection = await open_connection(
+                        options, self.address, options.connect_timeout_s
+                    )
+                except KvError as error:
+                    if not (isinstance(error, ConnectError) or is_refused_for_now(error)):
+                        # A wrong password, say: no attempt will be better.
+                        self._end_held(partial(_always, error))
+                        return
                     self._failure = error
+                    self._referee.unreachable(self.address)
                     await asyncio.sleep(
-                        backoff_s(attempt, self.options.backoff_min_s, self.options.backoff_max_s)
+                        backoff_s(attempt, options.backoff_min_s, options.backoff_max_s)
                     )
                     attempt += 1
-                except KvError as error:
-                    # A wrong password, say: no attempt will be better.
-                    self._fail_held(error)
-                    return
                 else:
                     self._opened(connection)
                     return
@@ -114,19 +99,21 @@ class Link:
             self._opening = None
 
     def _opened(self, connection: Connection) -> None:
-        if self._is_closed:
+        if self._is_closed or connection.is_closed:
             connection.abort()
+            if not self._is_closed:
+                asyncio.get_running_loop().call_soon(self.ensure_open)
             return
         connection.owner = self
-        connection.on_flush = self.on_flush
+        connection.on_flush = self._on_flush
         self.connection = connection
         self.channel = connection.channel
         self._failure = None
         self._silent_since = asyncio.get_running_loop().time()
-        self._on_open(self)
+        self._referee.changed(self)
         self.has_room()
 
-    def is_wanted(self) -> bool:
+    def _is_wanted(self) -> bool:
         """Does anybody wait for the connection?"""
         while self._held and self._held[0].future.done():
             self._held.popleft()
@@ -149,92 +136,115 @@ class Link:
 
     def pushed(self, message: list[Any]) -> None:
         """Hand a push message on."""
-        self._on_push(self, message)
+        self._referee.pushed(self, message)
 
     def lost(self, unanswered: list[Request], cause: BaseException | None) -> None:
         """The connection is gone: repeat what may be repeated; the rest has an unknown outcome."""
         self.connection = None
         self.channel = None
-        self._on_open(self)
+        self._referee.changed(self)
         again: list[Request] = []
         for request in unanswered:
-            if request.future.done():
-                continue
-            if isinstance(cause, ProtocolError):
-                request.fail(cause)
-            elif not request.was_sent or may_repeat_all(request.argv, request.parts):
-                again.append(request)
-            elif request.parts is None or request.argv == MULTI:
-                request.fail(after_loss(request.argv, self.address, cause))
-            else:
-                again.extend(self._rest(request, cause))
+            if not request.future.done():
+                again.extend(unfinished(request, self._judge_of_loss(request, cause)))
         self._held.extendleft(reversed(again))
-        if self.is_wanted() and not self._is_closed:
+        if self._is_wanted():
             self.ensure_open()
 
-    def _rest(self, request: Request, cause: BaseException | None) -> list[Request]:
-        """Return what is to be asked again of a request whose parts have replies in part."""
-        assert request.parts is not None
-        answered = list(request.replies or ())
-        rest = request.parts[len(answered) :]
-        if all(may_repeat(part) for part in rest):
-            return [Request(rest[0], None, Rest(request), request.deadline, rest)]
-        request.settle(answered + [after_loss(part, self.address, cause) for part in rest])
-        return []
+    def _judge_of_loss(self, request: Request, cause: BaseException | None) -> Judge:
+        was_sent = request.was_sent
+
+        def judge(argv: Argv) -> Exception | None:
+            if isinstance(cause, ProtocolError):
+                return cause if was_sent else None
+            return after_loss(argv, was_sent, self.address, cause)
+
+        return judge
 
     def tick(self, now: float) -> bool:
         """End what is past its deadline; return whether anything is still under way.
 
-        A connection on which nothing comes while a deadline passes is given up: its other requests
-        get a new one.
+        A connection on which nothing comes while the first of those who wait is past its deadline
+        is given up: the others get a new one. (While the first is not, the server may well be busy
+        with it.)
         """
         self._expire_held(now)
         channel = self.channel
         if channel is None:
+            if self._is_wanted():
+                self.ensure_open()
             return bool(self._held)
         if channel.waiting() == 0:
             self._silent_since = now
             return False
         for request in channel.expire(now):
-            repeatable = may_repeat_all(request.argv, request.parts)
-            request.fail(after_deadline(request.argv, True, repeatable, self.address, None))
+            unfinished(request, partial(self._late, True, None))
+        silent_s = self.options.deadline_s
         if channel.has_received:
             channel.has_received = False
             self._silent_since = now
-        elif now - self._silent_since >= self.options.deadline_s and self.connection is not None:
-            self.connection.abort(ConnectError(f"nothing came for {self.options.deadline_s:g} s"))
+        elif now - self._silent_since >= silent_s and self.connection is not None:
+            if channel.awaiting[channel.head].deadline <= now:
+                self.connection.abort(ConnectError(f"nothing came for {silent_s:g} s"))
         return True
+
+    def _late(self, was_sent: bool, failure: BaseException | None, argv: Argv) -> Exception:
+        return after_deadline(argv, was_sent, self.address, failure)
 
     def _expire_held(self, now: float) -> None:
         if not self._held:
             return
         kept: deque[Request] = deque()
+        failure = self._failure if self.channel is None else None
         for request in self._held:
             if request.future.done():
                 continue
-            if request.deadline <= now:
-                repeatable = may_repeat_all(request.argv, request.parts)
-                request.fail(
-                    after_deadline(
-                        request.argv, request.was_sent, repeatable, self.address, self._failure
-                    )
-                )
-            else:
+            if request.deadline > now:
                 kept.append(request)
+                continue
+            unfinished(request, partial(self._late, request.was_sent, failure))
         self._held = kept
 
-    def _fail_held(self, error: KvError) -> None:
+    def _end_held(self, judge: Judge) -> None:
         held, self._held = self._held, deque()
         for request in held:
-            request.fail(error)
+            if not request.future.done():
+                unfinished(request, judge)
 
-    def close(self, error: KvError) -> None:
-        """Close for good; everyone who waits gets `error`."""
+    def take_held(self) -> list[Request]:
+        """Give up what waits for a connection, for other nodes; requests with parts in parts."""
+        held, self._held = self._held, deque()
+        taken: list[Request] = []
+        for request in held:
+            if not request.future.done():
+                taken.extend(unfinished(request, lambda argv: None))
+        return taken
+
+    def close(self, error: Unavailable) -> None:
+        """Close for good; everyone who waits gets `error`, or OutcomeUnknown."""
         self._is_closed = True
         if self._opening is not None:
             self._opening.cancel()
-        self._fail_held(error)
+        self._end_held(partial(_always, error))
         if self.connection is not None:
-            for request in self.connection.channel.close():
-                request.fail(error)
+            left = self.connection.channel.close()
             self.connection.abort()
+            for request in left:
+                unfinished(request, partial(self._closed, request.was_sent, error))
+
+    def _closed(self, was_sent: bool, error: Unavailable, argv: Argv) -> Exception:
+        return after_loss(argv, was_sent, self.address, error) or error
+
+    def forsake(self) -> None:
+        """Let go of a connection whose loop is closed, or which is a parent process's."""
+        if self.connection is not None:
+            self.connection.forsake()
+
+
+def _always(error: Exception, argv: Argv) -> Exception:
+    return error
+
+
+def is_refused_for_now(error: KvError) -> bool:
+    """Did a server refuse a connection that it may take a little later?"""
+    return isinstance(error, ReplyError) and is_for_later(error)

@@ -6,8 +6,8 @@ that system refuses a token that is smaller than one it has seen: so a process t
 its lock expired can do no harm. (On one node; what a follower that takes over has not seen is lost
 with it.)
 
-Taking, renewing and releasing are scripts, and each says the same when it is run twice: a call
-whose reply was lost is simply repeated.
+Taking, renewing and releasing are scripts that may be run twice: a call whose reply was lost is
+repeated, for as long as the lock would live.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
 from kvclient.aio.renewal import Renewal
 from kvclient.aio.scripts import Script
 from kvclient.commands import Commands
-from kvclient.errors import ArgumentError, LockError, OutcomeUnknown
+from kvclient.errors import ArgumentError, KvError, LockError, OutcomeUnknown
 from kvclient.results import T
 
 _ACQUIRE: Final = """
@@ -69,6 +70,7 @@ class Lock:
     ) -> None:
         if ttl_s < 0.001:
             raise ArgumentError(f"ttl_s is {ttl_s}, must be at least 0.001")
+        self._client = client
         self.name = name
         self.token = 0
         self._ttl_ms = round(ttl_s * 1000)
@@ -99,11 +101,19 @@ class Lock:
         owner = secrets.token_hex(16)
         give_up_at = None if self._wait_s is None else time.monotonic() + self._wait_s
         pause = _PAUSE_S
-        while not await self._take(owner):
-            if give_up_at is not None and time.monotonic() + pause >= give_up_at:
-                return False
-            await asyncio.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
-            pause = min(pause * 2, _PAUSE_S_MAX)
+        try:
+            while not await self._take(owner):
+                if give_up_at is not None and time.monotonic() + pause >= give_up_at:
+                    return False
+                await asyncio.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
+                pause = min(pause * 2, _PAUSE_S_MAX)
+        except KvError:
+            raise
+        except BaseException:
+            # Cancelled: a lock that is taken behind our back would be held until it expires.
+            with suppress(KvError):
+                self._client._send((b"EVAL", _RELEASE, 1, self.name, owner))
+            raise
         self._owner = owner
         if self._renews:
             self._renewal = Renewal(self.renew, self._ttl_ms / 1000 / _RENEWALS)
@@ -133,19 +143,28 @@ class Lock:
         """Give the lock back; LockError if it was lost before."""
         owner, self._owner = self._owner, ""
         renewal, self._renewal = self._renewal, None
-        self._held_until = 0.0
+        until, self._held_until = self._held_until, 0.0
         if renewal is not None:
             await renewal.stop()
-        if not owner or not await self._call(self._release, owner):
+        try:
+            was_held = bool(owner) and bool(await self._release(self._keys, (owner,)))
+        except OutcomeUnknown:
+            # The second time it says that nothing was there to release, as it should be.
+            await self._call(self._release, owner)
+            was_held = time.monotonic() < until
+        if not was_held:
             raise LockError(f"the lock {self.name!r} was lost before it was released")
 
     async def _call(self, script: Script, *args: str | int) -> int | None:
+        give_up_at = time.monotonic() + self._ttl_ms / 1000
         while True:
             try:
                 reply: int | None = await script(self._keys, args)
                 return reply
             except OutcomeUnknown:
-                continue
+                if time.monotonic() + _PAUSE_S >= give_up_at:
+                    raise
+            await asyncio.sleep(_PAUSE_S)
 
     async def __aenter__(self) -> Lock:
         if not await self.acquire():

@@ -27,10 +27,11 @@ class Renewal:
 
     async def stop(self) -> None:
         """End; no call is under way afterwards."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        task = self._task
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+            # Not awaited itself: its cancellation is not the caller's.
+            await asyncio.wait([task])
 
     async def _run(self) -> None:
         while True:

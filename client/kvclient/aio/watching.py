@@ -10,10 +10,11 @@ from kvclient.aio.connection import Connection
 from kvclient.aio.core import Core
 from kvclient.aio.pipelines import Pipeline
 from kvclient.arguments import Argv
-from kvclient.batches import as_transaction, transaction_replies
+from kvclient.batches import EXEC, as_transaction, transaction_replies
 from kvclient.commands import Commands
-from kvclient.errors import UsageError
+from kvclient.errors import ConnectError, Unavailable, UsageError
 from kvclient.results import T
+from kvclient.retrying import after_loss
 from kvclient.wire.encoding import Argument
 
 
@@ -24,16 +25,16 @@ class Watch(Commands[T]):
     `watch.transaction()`, and execute it: TransactionAborted says that a key has changed since.
     """
 
-    def __init__(self, core: Core, keys: Sequence[Argument]) -> None:
+    def __init__(self, core: Core, keys: Sequence[Argument], deadline_s: float) -> None:
         if not keys:
             raise UsageError("nothing to watch: name the keys that the transaction depends on")
         self._core = core
+        self._deadline_s = deadline_s
         self._argv = (b"WATCH", *keys)
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Watch[T]:
-        self._connection = await self._core.lend(self._argv)
-        await self._send(self._argv)
+        self._connection = await self._core.begin(self._argv, self._deadline_s)
         return self
 
     async def __aexit__(
@@ -50,8 +51,12 @@ class Watch(Commands[T]):
         """Return a queue whose execution is the transaction."""
         return Pipeline(self._run)
 
-    def _send(self, argv: Argv, shape: Callable[[Any], Any] | None = None) -> Awaitable[Any]:
-        return self._own().ask(argv, self._core.options.deadline_s, shape)
+    async def _send(self, argv: Argv, shape: Callable[[Any], Any] | None = None) -> Any:
+        connection = self._own()
+        try:
+            return await connection.ask(argv, self._deadline_s, shape)
+        except Unavailable as error:
+            raise after_loss(argv, True, connection.address, error) or error from error
 
     def _send_blocking(
         self, argv: Argv, shape: Callable[[Any], Any] | None, timeout_s: int | float
@@ -61,11 +66,16 @@ class Watch(Commands[T]):
     async def _run(self, parts: Sequence[Argv]) -> list[Any]:
         if not parts:
             return []
-        deadline_s = self._core.options.deadline_s
-        replies = await self._own().ask_all(as_transaction(parts), deadline_s)
+        connection = self._own()
+        try:
+            replies = await connection.ask_all(as_transaction(parts), self._deadline_s)
+        except Unavailable as error:
+            raise after_loss(EXEC, True, connection.address, error) or error from error
         return transaction_replies(replies)
 
     def _own(self) -> Connection:
         if self._connection is None:
             raise UsageError("the keys are under watch inside `with` only")
+        if self._connection.is_closed:
+            raise ConnectError(f"{self._connection.address}: the connection was lost")
         return self._connection

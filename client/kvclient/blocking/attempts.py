@@ -6,18 +6,13 @@ What is right is said in `kvclient.retrying`; here it meets blocking sockets.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from kvclient.blocking.connection import Connection, is_time_limit
-from kvclient.errors import ConnectError, KvError, OutcomeUnknown, ReplyError
-from kvclient.retrying import (
-    after_deadline,
-    after_loss,
-    backoff_s,
-    is_for_later,
-    may_repeat,
-    printed,
-)
+from kvclient.batches import ASKING, EXEC, as_transaction, transaction_replies
+from kvclient.blocking.connection import Connection, as_protocol_error, is_time_limit
+from kvclient.errors import ArgumentError, ConnectError, KvError, ReplyError, Unavailable
+from kvclient.retrying import after_deadline, after_loss, backoff_s, is_for_later, may_repeat
 from kvclient.routing.address import Address
 from kvclient.wire.channel import Argv
 
@@ -25,22 +20,35 @@ if TYPE_CHECKING:
     from kvclient.blocking.core import Core
 
 _LIMIT_S_MIN: Final = 0.001
+_AT_ONCE_MAX: Final = 4
+"""So often a request follows redirections without a pause."""
+_GROUP_MAX: Final = 1000
+"""So many requests of a batch leave before their replies are read: what comes after them surely
+was not sent when the connection is lost."""
 
 
 class Attempts:
     """The attempts of one request.
 
-    `wait_s` is for how long the server may let it wait, 0 for ever, None not at all.
+    `wait_s` is for how long the server may let it wait, 0 for ever, None not at all. `pinned` is
+    the node that it goes to whatever the router says.
     """
 
     def __init__(
-        self, core: Core, argv: Argv, deadline_s: float, wait_s: float | None = None
+        self,
+        core: Core,
+        argv: Argv,
+        deadline_s: float,
+        wait_s: float | None = None,
+        pinned: Address | None = None,
     ) -> None:
         self._core = core
         self._argv = argv
         self._deadline_s = deadline_s
         self._wait_s = wait_s
+        self._pinned = pinned
         self._begin = time.monotonic()
+        self._until = self._begin + deadline_s + (wait_s or 0.0)
         self._number = 0
         self._was_sent = False
         self._is_asking = False
@@ -48,109 +56,122 @@ class Attempts:
     def reply(self) -> Any:
         """Return the reply; the error that stands at the end is raised."""
         core = self._core
-        address = core.router.address_of(self._argv)
-        if core.router.map_is_due:
-            core.learn_map(self._begin + self._deadline_s)
-            address = core.router.address_of(self._argv)
+        address = self._pinned
         if address is None:
-            return self._replies_of_parts()
+            if core.router.map_is_due:
+                core.ensure_map(self._until)
+            address = core.router.address_of(self._argv)
+            if address is None:
+                return self._replies_of_parts()
         self._address = address
         now = self._begin
         while True:
             try:
-                connection = core.connection(self._address, now)
-            except ConnectError as error:
-                now = self._pause(error)
+                connection = core.connection(self._address, now, self._until)
+            except (ConnectError, ReplyError) as error:
+                now = self._unreachable(error)
                 continue
             try:
                 reply = self._exchange(connection, now)
             except OSError as error:
                 now = self._lost(connection, error)
                 continue
-            except KvError:
-                if not connection.line.is_clean:
+            except BaseException as error:
+                if not (isinstance(error, ArgumentError) and connection.line.is_clean):
+                    # Interrupted, or not understood: what comes next on the line would be this
+                    # request's reply.
                     core.discard(connection)
-                raise
-            except BaseException:
-                # Interrupted: what comes next on the line would be this request's reply.
-                core.discard(connection)
-                raise
+                raise as_protocol_error(error) from error
             if not isinstance(reply, Exception):
                 return reply
             now = self._refused(reply)
 
     def _exchange(self, connection: Connection, now: float) -> Any:
-        limit_s = self._deadline_s
-        if self._number:
-            limit_s -= now - self._begin
-        if self._wait_s is None:
-            connection.limit(max(limit_s, _LIMIT_S_MIN))
-        elif self._wait_s:
-            connection.limit(self._wait_s + max(limit_s, _LIMIT_S_MIN))
-        else:
+        if self._wait_s == 0:
             connection.unlimit()
-        if self._is_asking:
-            self._is_asking = False
-            connection.line.exchange((b"ASKING",))
-        return connection.line.exchange(self._argv)
+        else:
+            # The first attempt's limit is always the same, which spares two system calls.
+            limit_s = self._until - now if self._number else self._until - self._begin
+            connection.limit(max(limit_s, _LIMIT_S_MIN))
+        if not self._is_asking:
+            return connection.line.exchange(self._argv)
+        self._is_asking = False
+        replies: list[Any] = []
+        connection.line.exchange_all([ASKING, self._argv], replies)
+        return replies[1]
 
     def _replies_of_parts(self) -> Any:
         """Ask each node for its part; make one reply of theirs."""
         plan = self._core.router.split(self._argv)
-        replies: list[Any] = []
-        for part in plan.parts:
-            left_s = self._begin + self._deadline_s - time.monotonic()
-            try:
-                replies.append(Attempts(self._core, part.argv, max(left_s, _LIMIT_S_MIN)).reply())
-            except KvError as error:
-                replies.append(error)
-        return plan.merge(replies)
+        return plan.merge([self._core.single(part.argv, self._until) for part in plan.parts])
 
     def _lost(self, connection: Connection, error: OSError) -> float:
         """The connection failed: go on where the request may be repeated, else raise."""
         self._core.discard(connection)
-        self._was_sent = self._was_sent or connection.line.was_sent
+        sent = self._was_sent = self._was_sent or connection.line.was_sent
         if is_time_limit(error):
-            raise self._too_late(None) from None
-        if self._was_sent and not may_repeat(self._argv):
-            raise after_loss(self._argv, self._address, error) from error
+            raise after_deadline(self._argv, sent, self._address) from None
+        unknown = after_loss(self._argv, sent, self._address, error)
+        if unknown is not None:
+            raise unknown from error
+        if self._core.is_closed:
+            raise Unavailable("the client was closed")
+        if self._wait_s == 0:
+            # It may have waited for long: the time to connect begins anew.
+            self._until = time.monotonic() + self._deadline_s
         if self._number == 0:
             # At once: most often the server has only closed a connection that was not used.
             self._number = 1
             return time.monotonic()
-        return self._pause(None)
+        return self._pause(ConnectError(str(error)))
+
+    def _unreachable(self, error: KvError) -> float:
+        """No connection: go on where another attempt, or another node, may help."""
+        if isinstance(error, ReplyError) and not is_for_later(error):
+            raise error
+        self._core.map_is_old()
+        now = self._pause(error)
+        return self._route_again(now)
 
     def _refused(self, error: Exception) -> float:
         """An error reply: go on where another attempt will help, else raise it."""
         if not isinstance(error, ReplyError):
             raise error
-        router = self._core.router
-        redirect = router.redirected(error, self._address)
-        if redirect is not None:
+        redirect = None
+        if self._pinned is None:
+            redirect = self._core.router.redirected(error, self._address)
+        if redirect is not None and self._number < _AT_ONCE_MAX:
             self._number += 1
             self._address = redirect.address
             self._is_asking = redirect.asking
             now = time.monotonic()
-            if now >= self._begin + self._deadline_s:
-                raise self._too_late(None) from error
-            return now
-        if not is_for_later(error):
+            if now < self._until:
+                return now
+            raise after_deadline(self._argv, self._was_sent, self._address) from error
+        if redirect is None and not is_for_later(error):
             raise error
         pause = self._pause_s()
-        if time.monotonic() + pause >= self._begin + self._deadline_s:
+        if time.monotonic() + pause >= self._until:
             raise error
         time.sleep(pause)
         self._number += 1
-        if router.map_is_due:
-            self._core.learn_map(self._begin + self._deadline_s)
-        self._address = router.address_of(self._argv) or self._address
-        return time.monotonic()
+        self._core.map_is_old()
+        return self._route_again(time.monotonic())
 
-    def _pause(self, cause: ConnectError | None) -> float:
+    def _route_again(self, now: float) -> float:
+        """Ask the router anew: in a cluster the key may have another leader by now."""
+        router = self._core.router
+        if self._pinned is None and router.map_is_due:
+            self._core.ensure_map(self._until)
+            self._address = router.address_of(self._argv, leader_only=True) or self._address
+            return time.monotonic()
+        return now
+
+    def _pause(self, cause: KvError) -> float:
         """Wait before another attempt; raise if the deadline comes first."""
         pause = self._pause_s()
-        if time.monotonic() + pause >= self._begin + self._deadline_s:
-            raise self._too_late(cause) from cause
+        if time.monotonic() + pause >= self._until:
+            raise after_deadline(self._argv, self._was_sent, self._address, cause) from cause
         time.sleep(pause)
         self._number += 1
         return time.monotonic()
@@ -159,72 +180,126 @@ class Attempts:
         options = self._core.options
         return backoff_s(self._number, options.backoff_min_s, options.backoff_max_s)
 
-    def _too_late(self, cause: ConnectError | None) -> KvError:
-        repeatable = may_repeat(self._argv)
-        return after_deadline(self._argv, self._was_sent, repeatable, self._address, cause)
 
+def transaction(core: Core, parts: Sequence[Argv], until: float) -> list[Any]:
+    """Return the replies of requests that are executed as one.
 
-class GroupAttempts:
-    """The attempts of several requests that go to one node together."""
-
-    def __init__(self, core: Core, parts: list[Argv], address: Address, deadline_s: float) -> None:
-        self._core = core
-        self._parts = parts
-        self._address = address
-        self._deadline_s = deadline_s
-        self._deadline = time.monotonic() + deadline_s
-
-    def transaction(self) -> list[Any]:
-        """Return the replies of MULTI ... EXEC; OutcomeUnknown if they were sent and lost."""
-        replies: list[Any] = []
-        connection = self._connection(0)
+    It is sent again where the node says that nothing of it was executed, never when its reply was
+    lost.
+    """
+    requests = as_transaction(parts)
+    address = core.router.address_of_all(parts)
+    attempt = 0
+    while True:
+        failure: KvError
         try:
-            connection.limit(self._deadline_s)
-            connection.line.exchange_all(self._parts, replies)
-        except OSError as error:
-            self._core.discard(connection)
-            name = printed(self._parts[-1])
-            raise OutcomeUnknown(
-                f"{name}: the connection to {self._address} was lost ({error}) before the reply;"
-                " the transaction may have been executed"
-            ) from error
-        except BaseException:
-            self._core.discard(connection)
-            raise
-        return replies
-
-    def replies(self) -> list[Any]:
-        """Return the replies, errors among them."""
-        answered: list[Any] = []
-        attempt = 0
-        while True:
-            rest = self._parts[len(answered) :]
-            connection = self._connection(attempt)
+            connection = core.connection(address, time.monotonic(), until)
             try:
-                connection.limit(max(self._deadline - time.monotonic(), _LIMIT_S_MIN))
-                connection.line.exchange_all(rest, answered)
-                return answered
-            except OSError as error:
-                self._core.discard(connection)
-                rest = self._parts[len(answered) :]
-                if is_time_limit(error) or not all(may_repeat(part) for part in rest):
-                    return answered + [after_loss(part, self._address, error) for part in rest]
-            except BaseException:
-                self._core.discard(connection)
-                raise
-            attempt += 1
+                return transaction_replies(_exchanged(core, connection, requests, until))
+            except ReplyError as error:
+                redirect = core.router.redirected(error, address)
+                if redirect is None and not is_for_later(error):
+                    raise
+                if redirect is not None and attempt < _AT_ONCE_MAX and time.monotonic() < until:
+                    attempt += 1
+                    address = redirect.address
+                    asking = [ASKING] if redirect.asking else []
+                    requests = asking + as_transaction(parts)
+                    continue
+                failure = error
+        except ConnectError as error:
+            failure = after_deadline(EXEC, False, address, error)
+        pause = backoff_s(attempt, core.options.backoff_min_s, core.options.backoff_max_s)
+        if time.monotonic() + pause >= until:
+            raise failure
+        attempt += 1
+        time.sleep(pause)
+        core.map_is_old()
+        core.ensure_map(until)
+        address = core.router.address_of_all(parts)
+        requests = as_transaction(parts)
 
-    def _connection(self, attempt: int) -> Connection:
-        """Return this thread's connection, opened before the deadline."""
-        options = self._core.options
-        while True:
-            try:
-                return self._core.connection(self._address, time.monotonic())
-            except ConnectError as error:
-                pause = backoff_s(attempt, options.backoff_min_s, options.backoff_max_s)
-                if time.monotonic() + pause >= self._deadline:
-                    raise after_deadline(
-                        self._parts[0], False, True, self._address, error
-                    ) from error
+
+def _exchanged(core: Core, connection: Connection, requests: list[Argv], until: float) -> list[Any]:
+    replies: list[Any] = []
+    try:
+        connection.limit(max(until - time.monotonic(), _LIMIT_S_MIN))
+        connection.line.exchange_all(requests, replies)
+    except OSError as error:
+        core.discard(connection)
+        was_sent = connection.line.was_sent
+        if is_time_limit(error):
+            raise after_deadline(EXEC, was_sent, connection.address) from None
+        unknown = after_loss(EXEC, was_sent, connection.address, error)
+        raise unknown or ConnectError(str(error)) from error
+    except BaseException as error:
+        core.discard(connection)
+        raise as_protocol_error(error) from error
+    return replies
+
+
+def group_replies(core: Core, parts: list[Argv], address: Address, until: float) -> list[Any]:
+    """Return the replies of requests that go to one node together, errors among them."""
+    replies: list[Any] = [None] * len(parts)
+    left = list(range(len(parts)))
+    attempt = 0
+    while left:
+        try:
+            connection = core.connection(address, time.monotonic(), until)
+        except KvError as error:
+            pause = backoff_s(attempt, core.options.backoff_min_s, core.options.backoff_max_s)
+            is_final = not isinstance(error, ConnectError) or time.monotonic() + pause >= until
+            if is_final or core.options.mode == "cluster":
+                core.map_is_old()
+                for index in left:
+                    replies[index] = error if is_final else core.single(parts[index], until)
+                return replies
             time.sleep(pause)
-            attempt += 1
+        else:
+            left = _exchange_group(core, connection, parts, left, replies, until)
+        attempt += 1
+    return replies
+
+
+def _exchange_group(
+    core: Core,
+    connection: Connection,
+    parts: list[Argv],
+    indexes: list[int],
+    replies: list[Any],
+    until: float,
+) -> list[int]:
+    """Put the replies of the parts at `indexes` in their places; return who is asked again."""
+    done = 0
+    answered: list[Any] = []
+    try:
+        while done < len(indexes):
+            now_asked = indexes[done : done + _GROUP_MAX]
+            answered = []
+            connection.limit(max(until - time.monotonic(), _LIMIT_S_MIN))
+            connection.line.exchange_all([parts[index] for index in now_asked], answered)
+            for index, reply in zip(now_asked, answered):
+                replies[index] = reply
+            done += len(now_asked)
+        return []
+    except OSError as error:
+        core.discard(connection)
+        again = []
+        for index, reply in zip(indexes[done:], answered):
+            replies[index] = reply
+        for position in range(done + len(answered), len(indexes)):
+            index = indexes[position]
+            part = parts[index]
+            was_sent = position < done + _GROUP_MAX and connection.line.was_sent
+            if is_time_limit(error):
+                replies[index] = after_deadline(part, was_sent, connection.address)
+            elif core.is_closed and not (was_sent and not may_repeat(part)):
+                replies[index] = Unavailable("the client was closed")
+            else:
+                replies[index] = after_loss(part, was_sent, connection.address, error)
+                if replies[index] is None:
+                    again.append(index)
+        return again
+    except BaseException as error:
+        core.discard(connection)
+        raise as_protocol_error(error) from error

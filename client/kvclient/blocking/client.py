@@ -7,23 +7,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from kvclient.arguments import Argv
 from kvclient.batches import check_queued, check_shared, raise_first
 from kvclient.blocking.commands import Commands
 from kvclient.blocking.core import Core
 from kvclient.blocking.locks import Lock
+from kvclient.blocking.nodes import Node
 from kvclient.blocking.pipelines import Pipeline
 from kvclient.blocking.scripts import Script
 from kvclient.blocking.subscriptions import Subscription
 from kvclient.blocking.watching import Watch
-from kvclient.errors import ArgumentError, TransactionAborted
+from kvclient.errors import ArgumentError, TransactionAborted, UsageError
 from kvclient.observation import observed
 from kvclient.options import Options
 from kvclient.results import T
 from kvclient.traits import traits_of
+from kvclient.urls import node_address
 from kvclient.wire.encoding import Argument
+
+if TYPE_CHECKING:
+    from kvclient.routing.ring import RingRouter
 
 R = TypeVar("R")
 
@@ -84,6 +89,30 @@ class Client(Commands[T]):
     ) -> Any:
         return self._core.send_waiting(argv, shape, timeout_s, self._deadline_s)
 
+    def _parts(self) -> Sequence[Commands[T]]:
+        if self.options.mode == "standalone":
+            return (self,)
+        return self.nodes()
+
+    def nodes(self) -> Sequence[Commands[T]]:
+        """Return the nodes that together hold all keys, each with the methods of its own."""
+        addresses = self._core.leaders(self._deadline_s)
+        return [Node(self._core, address, self._deadline_s) for address in addresses]
+
+    def add_node(self, url: str, weight: float = 1.0) -> None:
+        """Add a node to the ring, or change its weight: its share of the keys moves to it."""
+        self._ring().add(node_address(url), weight)
+
+    def remove_node(self, url: str) -> None:
+        """Remove a node from the ring: its keys, and no others, go to the other nodes."""
+        self._ring().remove(node_address(url))
+
+    def _ring(self) -> RingRouter:
+        router = self._core.router
+        if self.options.mode != "ring":
+            raise UsageError(f"mode is {self.options.mode!r}: only a ring has nodes of your choice")
+        return cast("RingRouter", router)
+
     def with_deadline(self, seconds: float) -> Client[T]:
         """Return a view of this client whose calls may take so long; it shares the connections."""
         if seconds <= 0:
@@ -132,7 +161,7 @@ class Client(Commands[T]):
 
     def watch(self, *keys: Argument) -> Watch[T]:
         """Return keys under watch: `with` it, read, and execute its `transaction()`."""
-        return Watch(self._core, keys)
+        return Watch(self._core, keys, self._deadline_s)
 
     def transact(self, body: Callable[[Watch[T], Pipeline[T]], R], *keys: Argument) -> R:
         """Execute a transaction as often as needed until no watched key changes under it.

@@ -5,18 +5,20 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from kvclient.batches import as_transaction, shaped, transaction_replies
-from kvclient.blocking.attempts import Attempts, GroupAttempts
+from kvclient.batches import shaped
+from kvclient.blocking.attempts import Attempts, group_replies, transaction
 from kvclient.blocking.connection import Connection
-from kvclient.errors import ConnectError, KvError, ReplyError, UsageError
+from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
+from kvclient.forks import fork_generation
 from kvclient.options import Options
 from kvclient.retrying import backoff_s, check_single, is_for_later
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Shape
+from kvclient.wire.encoding import as_wire
 
 _SLOTS: Final = (b"CLUSTER", b"SLOTS")
 _CLOSED: Final = "the client was closed"
@@ -54,11 +56,21 @@ class Core:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.router: Router = router_of(options)
-        self.own = _Own()
+        self.is_closed = False
+        self._map_is_missing = options.mode == "cluster"
+        self._no_map_before = 0.0
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Have no connections: at first, and in a child process."""
+        self._generation = fork_generation()
+        self._own = _Own()
         # Of all threads, so that `close` finds them; a thread that ends lets go of its own.
         self._all: weakref.WeakSet[Connection] = weakref.WeakSet()
+        # A new one in a child: some thread of the parent may have held it.
         self._lock = threading.Lock()
-        self._is_closed = False
+
+    # --- the ways in ------------------------------------------------------------------------------
 
     def sender(self, deadline_s: float) -> Sender:
         """Return the way in for calls with such a deadline."""
@@ -76,6 +88,15 @@ class Core:
             raise value
         return value
 
+    def submit_to(
+        self, address: Address, argv: Argv, shape: Shape | None, deadline_s: float
+    ) -> Any:
+        """Send a request to the node at `address`, and to no other."""
+        value = shaped(argv, shape, Attempts(self, argv, deadline_s, pinned=address).reply())
+        if isinstance(value, Exception):
+            raise value
+        return value
+
     def send_all(self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool) -> list[Any]:
         """Send many requests; return their replies, errors among them.
 
@@ -84,56 +105,96 @@ class Core:
         """
         if not parts:
             return []
+        for part in parts:
+            for argument in part:
+                as_wire(argument)
+        until = time.monotonic() + deadline_s
         if is_transaction:
-            address = self.router.address_of_all(parts)
-            transaction = as_transaction(parts)
-            group = GroupAttempts(self, transaction, address, deadline_s)
-            return transaction_replies(group.transaction())
+            self.router.address_of_all(parts)  # where they are apart, that is said at once
+            self.ensure_map(until)
+            return transaction(self, parts, until)
+        try:
+            self.ensure_map(until)
+        except KvError as error:
+            return [error] * len(parts)
         replies: list[Any] = [None] * len(parts)
         groups: dict[Address, list[int]] = {}
-        deadline = time.monotonic() + deadline_s
-        for index, part in enumerate(parts):
-            address_or_none = self.router.address_of(part)
-            if address_or_none is None:
-                replies[index] = self._single(part, deadline)
+        addresses = [self.router.address_of(part) for part in parts]
+        for index, address in enumerate(addresses):
+            if address is None:
+                replies[index] = self.single(parts[index], until)
             else:
-                groups.setdefault(address_or_none, []).append(index)
+                groups.setdefault(address, []).append(index)
         for address, indexes in groups.items():
-            left_s = max(deadline - time.monotonic(), _LIMIT_S_MIN)
-            group = GroupAttempts(self, [parts[index] for index in indexes], address, left_s)
-            for index, reply in zip(indexes, group.replies()):
+            group = group_replies(self, [parts[index] for index in indexes], address, until)
+            for index, reply in zip(indexes, group):
                 replies[index] = reply
         for index, reply in enumerate(replies):
             if isinstance(reply, ReplyError) and self._goes_on(reply):
-                replies[index] = self._single(parts[index], deadline)
+                replies[index] = self.single(parts[index], until)
         return replies
 
     def _goes_on(self, error: ReplyError) -> bool:
         """Is another attempt worth while, by itself?"""
-        return is_for_later(error) or error.code in ("MOVED", "ASK")
+        if self.options.mode == "cluster" and error.code in ("MOVED", "ASK"):
+            return True
+        return is_for_later(error)
 
-    def _single(self, part: Argv, deadline: float) -> Any:
+    def single(self, part: Argv, until: float) -> Any:
+        """Return the reply to one part of many, an error as a value."""
         try:
-            left_s = max(deadline - time.monotonic(), _LIMIT_S_MIN)
+            left_s = max(until - time.monotonic(), _LIMIT_S_MIN)
             return Attempts(self, part, left_s).reply()
         except KvError as error:
             return error
 
-    def lend(self, argv: Argv) -> Connection:
-        """Return a connection of the caller's own to the node that a request belongs to.
+    def leaders(self, deadline_s: float) -> list[Address]:
+        """Return the nodes that together hold all keys."""
+        self.ensure_map(time.monotonic() + deadline_s)
+        return self.router.leaders()
 
-        `give_back` takes it back. ConnectError when none can be made within the deadline.
+    # --- connections of a caller's own ------------------------------------------------------------
+
+    def lend(self, where: Callable[[], Address], deadline_s: float) -> Connection:
+        """Return a connection of the caller's own to `where()`; `give_back` takes it back.
+
+        ConnectError when none can be made within the deadline.
         """
-        deadline = time.monotonic() + self.options.deadline_s
+        until = time.monotonic() + deadline_s
         attempt = 0
         while True:
-            address = check_single(self.router.address_of(argv, leader_only=True), argv)
+            self.ensure_map(until)
             try:
-                return self._opened(address)
-            except ConnectError:
-                pause = backoff_s(attempt, self.options.backoff_min_s, self.options.backoff_max_s)
-                if time.monotonic() + pause >= deadline:
+                return self._opened(where(), until - time.monotonic())
+            except (ConnectError, ReplyError) as error:
+                if isinstance(error, ReplyError) and not is_for_later(error):
                     raise
+                self.map_is_old()
+                pause = backoff_s(attempt, self.options.backoff_min_s, self.options.backoff_max_s)
+                if time.monotonic() + pause >= until:
+                    raise ConnectError(f"no connection within the deadline: {error}") from error
+            attempt += 1
+            time.sleep(pause)
+
+    def begin(self, argv: Argv, deadline_s: float) -> Connection:
+        """Return such a connection on which `argv` was executed, which changes it alone (WATCH)."""
+        until = time.monotonic() + deadline_s
+        attempt = 0
+        while True:
+            connection = self.lend(lambda: self.address_of(argv), until - time.monotonic())
+            try:
+                connection.ask(argv, max(until - time.monotonic(), _LIMIT_S_MIN))
+                return connection
+            except ReplyError as error:
+                redirect = self.router.redirected(error, connection.address)
+                if redirect is None and not is_for_later(error):
+                    raise
+                failure: KvError = error
+            except Unavailable as error:
+                failure = error
+            pause = backoff_s(attempt, self.options.backoff_min_s, self.options.backoff_max_s)
+            if time.monotonic() + pause >= until:
+                raise failure
             attempt += 1
             time.sleep(pause)
 
@@ -141,48 +202,103 @@ class Core:
         """Take a connection back."""
         connection.close()
 
-    def connection(self, address: Address, now: float) -> Connection:
+    def address_of(self, argv: Argv) -> Address:
+        """Return the one leader that a request belongs to."""
+        return check_single(self.router.address_of(argv, leader_only=True), argv)
+
+    # --- connections of threads -------------------------------------------------------------------
+
+    def connection(self, address: Address, now: float, until: float) -> Connection:
         """Return this thread's connection to a node, opened if need be."""
-        own = self.own.connections
+        own = self._own.connections
         connection = own.get(address)
-        if connection is not None and connection.is_fit(now):
-            connection.used_at = now
-            return connection
         if connection is not None:
+            if connection.is_fit(now):
+                connection.used_at = now
+                return connection
             self.discard(connection)
-        connection = self._opened(address)
-        own[address] = connection
+        connection = self._opened(address, until - now)
+        # Not `own`: it was another one before a fork.
+        self._own.connections[address] = connection
         return connection
 
-    def _opened(self, address: Address) -> Connection:
-        if self._is_closed:
+    def _opened(self, address: Address, left_s: float) -> Connection:
+        if self.is_closed:
             raise UsageError(_CLOSED)
-        connection = Connection(self.options, address)
+        if self._generation != fork_generation():
+            self._begin_anew()
+        limit_s = max(_LIMIT_S_MIN, min(left_s, self.options.connect_timeout_s))
+        connection = Connection(self.options, address, limit_s)
         with self._lock:
             self._all.add(connection)
+        if self.is_closed:
+            connection.close()
+            raise UsageError(_CLOSED)
         return connection
 
     def discard(self, connection: Connection) -> None:
         """Close a connection of this thread."""
-        self.own.connections.pop(connection.address, None)
+        own = self._own.connections
+        if own.get(connection.address) is connection:
+            del own[connection.address]
         connection.close()
 
-    def learn_map(self, deadline: float) -> None:
-        """Ask one node after another for the cluster's map, until one tells it."""
-        for address in self.router.sources():
-            if time.monotonic() >= deadline:
+    # --- the map of a cluster ---------------------------------------------------------------------
+
+    def map_is_old(self) -> None:
+        """The nodes say otherwise than the map, or one is not reached: a new map is due."""
+        if self.options.mode == "cluster":
+            self.router.map_is_due = True
+
+    def ensure_map(self, until: float) -> None:
+        """Learn the map where it is due; ConnectError if there is none at all before `until`."""
+        attempt = 0
+        while self.router.map_is_due:
+            failure = self._learn_map(until)
+            if failure is None or not self._map_is_missing:
                 return
+            if isinstance(failure, ReplyError) and not is_for_later(failure):
+                raise failure
+            pause = backoff_s(attempt, self.options.backoff_min_s, self.options.backoff_max_s)
+            if time.monotonic() + pause >= until:
+                raise ConnectError(f"no map of the cluster within the deadline: {failure}")
+            attempt += 1
+            time.sleep(pause)
+
+    def _learn_map(self, until: float) -> KvError | None:
+        """Ask one node after another until one tells the map; return the error if none does."""
+        now = time.monotonic()
+        if now < self._no_map_before and not self._map_is_missing:
+            return None
+        self._no_map_before = now + self.options.backoff_min_s
+        own = self._own.connections
+        failure: KvError = ConnectError("nobody was asked in time")
+        # Those first that are connected; the sort keeps the others' order.
+        for address in sorted(self.router.sources(), key=lambda address: address not in own):
+            now = time.monotonic()
+            if now >= until:
+                break
             try:
-                connection = self.connection(address, time.monotonic())
-                self.router.learn(connection.ask(_SLOTS, self.options.connect_timeout_s), address)
-            except (KvError, OSError):
+                connection = self.connection(address, now, until)
+                limit_s = max(_LIMIT_S_MIN, min(until - now, self.options.connect_timeout_s))
+                self.router.learn(connection.ask(_SLOTS, limit_s), address)
+            except UsageError:
+                raise
+            except KvError as error:
+                failure = error
                 continue
-            return
+            if not self.router.map_is_due:
+                self._map_is_missing = False
+                return None
+        return failure
+
+    # --- the end ----------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Close the connections of all threads; a call that waits in another thread ends."""
-        self._is_closed = True
-        with self._lock:
-            for connection in list(self._all):
-                connection.close()
-            self._all = weakref.WeakSet()
+        self.is_closed = True
+        if self._generation == fork_generation():
+            with self._lock:
+                for connection in list(self._all):
+                    connection.close()
+        self._begin_anew()

@@ -8,21 +8,22 @@ that system refuses a token that is smaller than one it has seen: so a process t
 its lock expired can do no harm. (On one node; what a follower that takes over has not seen is lost
 with it.)
 
-Taking, renewing and releasing are scripts, and each says the same when it is run twice: a call
-whose reply was lost is simply repeated.
+Taking, renewing and releasing are scripts that may be run twice: a call whose reply was lost is
+repeated, for as long as the lock would live.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
 from kvclient.blocking.commands import Commands
 from kvclient.blocking.renewal import Renewal
 from kvclient.blocking.scripts import Script
-from kvclient.errors import ArgumentError, LockError, OutcomeUnknown
+from kvclient.errors import ArgumentError, KvError, LockError, OutcomeUnknown
 from kvclient.results import T
 
 _ACQUIRE: Final = """
@@ -70,6 +71,7 @@ class Lock:
     ) -> None:
         if ttl_s < 0.001:
             raise ArgumentError(f"ttl_s is {ttl_s}, must be at least 0.001")
+        self._client = client
         self.name = name
         self.token = 0
         self._ttl_ms = round(ttl_s * 1000)
@@ -100,11 +102,19 @@ class Lock:
         owner = secrets.token_hex(16)
         give_up_at = None if self._wait_s is None else time.monotonic() + self._wait_s
         pause = _PAUSE_S
-        while not self._take(owner):
-            if give_up_at is not None and time.monotonic() + pause >= give_up_at:
-                return False
-            time.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
-            pause = min(pause * 2, _PAUSE_S_MAX)
+        try:
+            while not self._take(owner):
+                if give_up_at is not None and time.monotonic() + pause >= give_up_at:
+                    return False
+                time.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
+                pause = min(pause * 2, _PAUSE_S_MAX)
+        except KvError:
+            raise
+        except BaseException:
+            # Cancelled: a lock that is taken behind our back would be held until it expires.
+            with suppress(KvError):
+                self._client._send((b"EVAL", _RELEASE, 1, self.name, owner))
+            raise
         self._owner = owner
         if self._renews:
             self._renewal = Renewal(self.renew, self._ttl_ms / 1000 / _RENEWALS)
@@ -134,19 +144,28 @@ class Lock:
         """Give the lock back; LockError if it was lost before."""
         owner, self._owner = self._owner, ""
         renewal, self._renewal = self._renewal, None
-        self._held_until = 0.0
+        until, self._held_until = self._held_until, 0.0
         if renewal is not None:
             renewal.stop()
-        if not owner or not self._call(self._release, owner):
+        try:
+            was_held = bool(owner) and bool(self._release(self._keys, (owner,)))
+        except OutcomeUnknown:
+            # The second time it says that nothing was there to release, as it should be.
+            self._call(self._release, owner)
+            was_held = time.monotonic() < until
+        if not was_held:
             raise LockError(f"the lock {self.name!r} was lost before it was released")
 
     def _call(self, script: Script, *args: str | int) -> int | None:
+        give_up_at = time.monotonic() + self._ttl_ms / 1000
         while True:
             try:
                 reply: int | None = script(self._keys, args)
                 return reply
             except OutcomeUnknown:
-                continue
+                if time.monotonic() + _PAUSE_S >= give_up_at:
+                    raise
+            time.sleep(_PAUSE_S)
 
     def __enter__(self) -> Lock:
         if not self.acquire():

@@ -6,15 +6,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Generic
 
 from kvclient.blocking.connection import Connection
 from kvclient.blocking.core import Core
-from kvclient.errors import ConnectError, ProtocolError, ReplyError, UsageError
+from kvclient.errors import (
+    ConnectError,
+    MisroutedError,
+    NotReadyError,
+    ProtocolError,
+    Unavailable,
+    UsageError,
+)
 from kvclient.messages import Gap, Message
 from kvclient.results import T
 from kvclient.retrying import backoff_s
+from kvclient.routing.address import Address
 from kvclient.wire.encoding import Argument, as_wire
 
 _PING_EVERY_S: Final = 15.0
@@ -43,11 +52,13 @@ class Subscription(Generic[T]):
         }
         self._connection: Connection | None = None
         self._is_closed = False
+        self._gap: Gap | None = None
+        self._attempt = 0
         self._heard_at = 0.0
         self._pinged = False
 
     def __enter__(self) -> Subscription[T]:
-        self._connection = self._connect()
+        self._connection = self._connected(self._core.options.deadline_s)
         return self
 
     def __exit__(
@@ -61,8 +72,9 @@ class Subscription(Generic[T]):
     def close(self) -> None:
         """Stop listening."""
         self._is_closed = True
-        if self._connection is not None:
-            self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._core.give_back(connection, is_clean=False)
 
     def subscribe(self, *channels: Argument) -> None:
         """Listen to more channels."""
@@ -90,16 +102,27 @@ class Subscription(Generic[T]):
 
     def _change(self, kind: bytes, names: Iterable[Argument]) -> None:
         words = [as_wire(name) for name in names]
-        self._wanted[kind].update(dict.fromkeys(words))
-        if words and self._connection is not None:
-            self._connection.tell((kind, *words))
+        before = self._wanted[kind]
+        self._wanted[kind] = {**before, **dict.fromkeys(words)}
+        try:
+            self._home()
+        except UsageError:
+            self._wanted[kind] = before
+            raise
+        self._tell(kind, words)
 
     def _drop(self, kind: bytes, names: Iterable[Argument]) -> None:
         words = [as_wire(name) for name in names]
         for word in words:
             self._wanted[kind].pop(word, None)
-        if words and self._connection is not None:
-            self._connection.tell((kind.replace(b"SUB", b"UNSUB"), *words))
+        self._tell(kind.replace(b"SUB", b"UNSUB"), words)
+
+    def _tell(self, kind: bytes, words: list[bytes]) -> None:
+        connection = self._connection
+        if words and connection is not None:
+            # A lost connection is made again, with all that is wanted by then.
+            with suppress(ConnectError):
+                connection.tell((kind, *words))
 
     def __iter__(self) -> Iterator[Message[T] | Gap]:
         return self
@@ -114,48 +137,59 @@ class Subscription(Generic[T]):
         """Return the next message, a Gap, or None when `timeout_s` is over or this was closed."""
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._is_closed:
-            if self._connection is None:
-                self._connection = self._connect()
+            connection = self._connection
+            if connection is None:
+                if not self._reconnect(until):
+                    return None
+                continue
+            if self._gap is not None:
+                gap, self._gap = self._gap, None
+                return gap
             now = time.monotonic()
-            if until is not None and now >= until:
-                return None
             wait = self._heard_at + _PING_EVERY_S - now
             if until is not None:
                 wait = min(wait, until - now)
             try:
-                reply = self._connection.next_message(max(wait, 0.0))
-                if reply is None:
-                    self._look_alive()
+                reply = connection.next_message(max(wait, 0.0))
+                if reply is not None:
+                    message = self._message(reply)
+                    if message is not None:
+                        return message
                     continue
-            except (ConnectError, ProtocolError) as error:
-                if self._is_closed:
+                if until is not None and time.monotonic() >= until:
                     return None
-                self._connection.close()
-                self._connection = None
-                self._connection = self._connect()
-                return Gap(str(error))
-            self._heard_at = time.monotonic()
-            self._pinged = False
-            message = self._message(reply)
-            if message is not None:
-                return message
+                self._look_alive(connection)
+            except (ConnectError, ProtocolError, MisroutedError, NotReadyError) as error:
+                self._lose(connection, error)
         return None
 
-    def _look_alive(self) -> None:
+    def _lose(self, connection: Connection, error: Exception) -> None:
+        """Give the connection up; another one is made for the next message."""
+        self._connection = None
+        self._core.give_back(connection, is_clean=False)
+        if not self._is_closed:
+            self._gap = Gap(str(error))
+            if isinstance(error, MisroutedError):
+                self._core.map_is_old()
+
+    def _look_alive(self, connection: Connection) -> None:
         """Nothing came: ask for a sign of life; ConnectError if that had no answer either."""
         now = time.monotonic()
-        if now - self._heard_at < _PING_EVERY_S or self._connection is None:
+        if now - self._heard_at < _PING_EVERY_S:
             return
         if self._pinged:
-            raise ConnectError(f"{self._connection.address}: no sign of life")
+            raise ConnectError(f"{connection.address}: no sign of life")
         self._pinged = True
         self._heard_at = now
-        self._connection.tell((b"PING",))
+        connection.tell((b"PING",))
 
     def _message(self, reply: Any) -> Message[T] | None:
         """Return the message that a reply holds, None for a confirmation."""
-        if isinstance(reply, ReplyError):
+        self._heard_at = time.monotonic()
+        self._pinged = False
+        if isinstance(reply, Exception):
             raise reply
+        self._attempt = 0
         if not isinstance(reply, list) or len(reply) < 3:
             return None
         kind = as_wire(reply[0])
@@ -163,33 +197,48 @@ class Subscription(Generic[T]):
             return Message(reply[1], reply[2])
         if kind == b"pmessage":
             return Message(reply[2], reply[3], reply[1])
+        if kind == b"sunsubscribe" and as_wire(reply[1]) in self._wanted[b"SSUBSCRIBE"]:
+            raise MisroutedError(f"MOVED {reply[1]!r}: its slot went to another node")
         return None
 
-    def _connect(self) -> Connection:
-        """Connect, as long as it takes, and subscribe to all that is wanted."""
-        attempt = 0
+    def _reconnect(self, until: float | None) -> bool:
+        """Connect anew, as long as it takes; False when `until` is over before."""
         options = self._core.options
-        while True:
+        while not self._is_closed:
+            left = options.deadline_s if until is None else until - time.monotonic()
+            if left <= 0:
+                return False
+            pause = 0.0
+            if self._attempt:
+                pause = backoff_s(self._attempt, options.backoff_min_s, options.backoff_max_s)
+                time.sleep(min(pause, left))
+            self._attempt += 1
             try:
-                connection = self._core.lend(self._home())
-                break
-            except ConnectError:
-                if self._connection is None and attempt == 0 and not self._heard_at:
-                    raise
-                pause = backoff_s(attempt, options.backoff_min_s, options.backoff_max_s)
-                time.sleep(pause)
-                attempt += 1
-                if self._is_closed:
-                    raise UsageError("the subscription was closed") from None
-        connection.become_stream()
-        for kind, names in self._wanted.items():
-            if names:
-                connection.tell((kind, *names))
+                connection = self._connected(min(left, options.deadline_s))
+            except Unavailable:
+                continue
+            if self._is_closed:
+                self._core.give_back(connection, is_clean=False)
+            else:
+                self._connection = connection
+            return True
+        return True
+
+    def _connected(self, deadline_s: float) -> Connection:
+        """Return a connection that asks for everything that is wanted."""
+        connection = self._core.lend(self._home, deadline_s)
+        try:
+            connection.become_stream()
+            for kind, names in self._wanted.items():
+                if names:
+                    connection.tell((kind, *names))
+        except BaseException:
+            self._core.give_back(connection, is_clean=False)
+            raise
         self._heard_at = time.monotonic()
         self._pinged = False
         return connection
 
-    def _home(self) -> tuple[bytes, ...]:
-        """Return the request that belongs where this subscription does."""
-        shards = self._wanted[b"SSUBSCRIBE"]
-        return (b"SSUBSCRIBE", *shards) if shards else (b"PING",)
+    def _home(self) -> Address:
+        """Return the node where all that is wanted can be listened to."""
+        return self._core.router.home([*map(list, self._wanted.values())])

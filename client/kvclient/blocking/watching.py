@@ -9,13 +9,14 @@ from types import TracebackType
 from typing import Any
 
 from kvclient.arguments import Argv
-from kvclient.batches import as_transaction, transaction_replies
+from kvclient.batches import EXEC, as_transaction, transaction_replies
 from kvclient.blocking.commands import Commands
 from kvclient.blocking.connection import Connection
 from kvclient.blocking.core import Core
 from kvclient.blocking.pipelines import Pipeline
-from kvclient.errors import UsageError
+from kvclient.errors import ConnectError, Unavailable, UsageError
 from kvclient.results import T
+from kvclient.retrying import after_loss
 from kvclient.wire.encoding import Argument
 
 
@@ -26,16 +27,16 @@ class Watch(Commands[T]):
     `watch.transaction()`, and execute it: TransactionAborted says that a key has changed since.
     """
 
-    def __init__(self, core: Core, keys: Sequence[Argument]) -> None:
+    def __init__(self, core: Core, keys: Sequence[Argument], deadline_s: float) -> None:
         if not keys:
             raise UsageError("nothing to watch: name the keys that the transaction depends on")
         self._core = core
+        self._deadline_s = deadline_s
         self._argv = (b"WATCH", *keys)
         self._connection: Connection | None = None
 
     def __enter__(self) -> Watch[T]:
-        self._connection = self._core.lend(self._argv)
-        self._send(self._argv)
+        self._connection = self._core.begin(self._argv, self._deadline_s)
         return self
 
     def __exit__(
@@ -53,7 +54,11 @@ class Watch(Commands[T]):
         return Pipeline(self._run)
 
     def _send(self, argv: Argv, shape: Callable[[Any], Any] | None = None) -> Any:
-        return self._own().ask(argv, self._core.options.deadline_s, shape)
+        connection = self._own()
+        try:
+            return connection.ask(argv, self._deadline_s, shape)
+        except Unavailable as error:
+            raise after_loss(argv, True, connection.address, error) or error from error
 
     def _send_blocking(
         self, argv: Argv, shape: Callable[[Any], Any] | None, timeout_s: int | float
@@ -63,11 +68,16 @@ class Watch(Commands[T]):
     def _run(self, parts: Sequence[Argv]) -> list[Any]:
         if not parts:
             return []
-        deadline_s = self._core.options.deadline_s
-        replies = self._own().ask_all(as_transaction(parts), deadline_s)
+        connection = self._own()
+        try:
+            replies = connection.ask_all(as_transaction(parts), self._deadline_s)
+        except Unavailable as error:
+            raise after_loss(EXEC, True, connection.address, error) or error from error
         return transaction_replies(replies)
 
     def _own(self) -> Connection:
         if self._connection is None:
             raise UsageError("the keys are under watch inside `with` only")
+        if self._connection.is_closed:
+            raise ConnectError(f"{self._connection.address}: the connection was lost")
         return self._connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from typing import overload
 
 from kvclient import shapes
@@ -205,6 +205,10 @@ class KeyCommands(Surface[T]):
         words = (*option(b"MATCH", match), *option(b"COUNT", count), *option(b"TYPE", type))
         return self._send((b"SCAN", cursor, *words), shapes.page)
 
+    async def _parts(self) -> Sequence[KeyCommands[T]]:
+        """Return what together holds all keys."""
+        return (self,)
+
     async def scan_iter(
         self,
         *,
@@ -214,15 +218,17 @@ class KeyCommands(Surface[T]):
     ) -> AsyncIterator[T]:
         """Walk over all keys: of a glob pattern, of a type; one may come twice.
 
-        `count` is how many the server looks at in one round trip, about 10 if not given.
+        `count` is how many the server looks at in one round trip, about 10 if not given. In a
+        cluster or a ring all nodes are visited, one after another.
         """
-        cursor = 0
-        while True:
-            cursor, page = await self.scan(cursor, match=match, count=count, type=type)
-            for key in page:
-                yield key
-            if cursor == 0:
-                return
+        for part in await self._parts():
+            cursor = 0
+            while True:
+                cursor, page = await part.scan(cursor, match=match, count=count, type=type)
+                for key in page:
+                    yield key
+                if cursor == 0:
+                    break
 
     @overload
     def sort(

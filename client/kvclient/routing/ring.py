@@ -5,15 +5,18 @@ are written (they are the names on the ring), on the weights, and on the hash. A
 hashed alone, as in a cluster, so that keys which are used together can be kept together.
 
 A node that is removed leaves its keys to the others: what was stored there is not found until it
-comes back. That suits caches.
+comes back. That suits caches. A node that is not reached keeps its keys, and calls for them end
+with ConnectError: were each client to decide by itself that a node is gone, two of them could write
+the same key in two places, and old values would come back with the node. So whoever knows says it
+to all clients (`remove_node`, `add_node`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final, final
 
-from kvclient.errors import ReplyError, Unavailable
+from kvclient.errors import ReplyError, Unavailable, UsageError
 from kvclient.routing.address import Address, Redirect
 from kvclient.routing.spread import Spread
 from kvcluster.ring import Ring
@@ -86,6 +89,20 @@ class RingRouter(Spread):
     def channel_address(self, channel: bytes, sharded: bool = False) -> Address:
         """Return the owner of the channel, to whom PUBLISH and SPUBLISH go."""
         return self.place_of(channel)
+
+    def home(self, channels: Sequence[Sequence[bytes]]) -> Address:
+        """Return the owner of all the channels; UsageError where they have several."""
+        plain, patterns, shards = channels
+        if patterns and len(self._by_name) > 1:
+            raise UsageError(
+                "PSUBSCRIBE: what matches a pattern is published on several nodes of the ring;"
+                " subscribe to channels, or to the pattern with a client of each node"
+            )
+        names = [*plain, *shards]
+        for other in names[1:]:
+            if self.place_of(other) != self.place_of(names[0]):
+                raise self._apart("SUBSCRIBE", names[0], other)
+        return self.place_of(names[0]) if names else self.any_leader()
 
     def learn(self, reply: object, answered_by: Address) -> None:
         """Do nothing: there is no map."""

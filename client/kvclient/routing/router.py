@@ -39,6 +39,9 @@ class Router(Protocol):
     def channel_address(self, channel: bytes, sharded: bool = False) -> Address:
         """Return the node where a channel is subscribed to."""
 
+    def home(self, channels: Sequence[Sequence[bytes]]) -> Address:
+        """Return where channels, patterns and shard channels can be listened to together."""
+
     def leaders(self) -> list[Address]:
         """Return the nodes that together hold all keys: whom SCAN has to visit."""
 

@@ -90,6 +90,17 @@ class Spread(ABC):
                     raise self._apart("a transaction", first[0], key)
         return self.any_leader() if first is None else self.address_at(first[1], False)
 
+    def home(self, channels: Sequence[Sequence[bytes]]) -> Address:
+        """Return the node where channels, patterns and shard channels can be listened to together.
+
+        UsageError where one connection does not do. Plain channels of a cluster are everywhere.
+        """
+        shards = channels[2]
+        for other in shards[1:]:
+            if self.place_of(other) != self.place_of(shards[0]):
+                raise self._apart("SSUBSCRIBE", shards[0], other)
+        return self.address_at(self.place_of(shards[0]), False) if shards else self.any_leader()
+
     def _positions(self, traits: Traits, argv: Argv) -> list[int]:
         if traits.name in self.placed_by_channel:
             return [1] if len(argv) > 1 else []

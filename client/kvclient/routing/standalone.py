@@ -35,6 +35,10 @@ class Standalone:
         """Return the one address."""
         return self.address
 
+    def home(self, channels: Sequence[Sequence[bytes]]) -> Address:
+        """Return the one address."""
+        return self.address
+
     def leaders(self) -> list[Address]:
         """Return the one address."""
         return [self.address]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 from kvclient import shapes
@@ -207,6 +207,10 @@ class KeyCommands(Surface[T]):
         words = (*option(b"MATCH", match), *option(b"COUNT", count), *option(b"TYPE", type))
         return self._send((b"SCAN", cursor, *words), shapes.page)
 
+    def _parts(self) -> Sequence[KeyCommands[T]]:
+        """Return what together holds all keys."""
+        return (self,)
+
     def scan_iter(
         self,
         *,
@@ -216,14 +220,16 @@ class KeyCommands(Surface[T]):
     ) -> Iterator[T]:
         """Walk over all keys: of a glob pattern, of a type; one may come twice.
 
-        `count` is how many the server looks at in one round trip, about 10 if not given.
+        `count` is how many the server looks at in one round trip, about 10 if not given. In a
+        cluster or a ring all nodes are visited, one after another.
         """
-        cursor = 0
-        while True:
-            cursor, page = self.scan(cursor, match=match, count=count, type=type)
-            yield from page
-            if cursor == 0:
-                return
+        for part in self._parts():
+            cursor = 0
+            while True:
+                cursor, page = part.scan(cursor, match=match, count=count, type=type)
+                yield from page
+                if cursor == 0:
+                    break
 
     @overload
     def sort(
