@@ -15,6 +15,7 @@ import pytest
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 import kvclient.compat.asyncio
@@ -173,7 +174,7 @@ def test_errors_are_those_of_redis_py(r: Any, port: int) -> None:
         r.lpush("k", 1)
     with pytest.raises(redis.DataError):
         r.set("k", None)
-    with pytest.raises(redis.exceptions.NoScriptError):
+    with pytest.raises(NoScriptError):
         r.evalsha("0" * 40, 0)
     with pytest.raises(redis.AuthenticationError):
         Redis(port=port, username="nobody", password="wrong").ping()

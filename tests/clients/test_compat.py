@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -64,7 +65,8 @@ def test_huey_works_through_a_queue(client: Redis, node: Server) -> None:
         redis_client = Redis
 
     huey = RedisHuey("numbers", port=node.port, storage_class=Storage)
-    assert isinstance(huey.storage.conn, Redis)
+    storage: Any = huey.storage
+    assert isinstance(storage.conn, Redis)
     doubled = huey.task()(double)
     results = [doubled(number) for number in range(3)]
     while (task := huey.dequeue()) is not None:

@@ -21,6 +21,7 @@ from kvclient.blocking.scripts import Script
 from kvclient.blocking.subscriptions import Subscription
 from kvclient.blocking.watching import Watch
 from kvclient.errors import ArgumentError, TransactionAborted, UsageError
+from kvclient.observation import observed
 from kvclient.options import Options
 from kvclient.results import T
 from kvclient.traits import traits_of
@@ -71,7 +72,7 @@ class Client(Commands[T]):
         self._use(Core(Options.from_url(url, **options)), None)
 
     def _use(self, core: Core, deadline_s: float | None, once: Once | None = None) -> None:
-        self._core = core
+        self._core = core = observed(core)
         self._deadline_s = core.options.deadline_s if deadline_s is None else deadline_s
         # A method of the sender's stands in for `_send`: one call less on the way of a request.
         self.__dict__["_send"] = core.sender(self._deadline_s).send

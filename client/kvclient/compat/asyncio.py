@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import isawaitable
-from typing import Any, Final
+from typing import Any, Final, Self, cast
 from weakref import WeakKeyDictionary
 
 import redis
@@ -51,6 +51,20 @@ class Redis(redis.asyncio.Redis):
         super().__init__(*args, **kwargs)
         # An argument that means nothing here is told now, not at the first command.
         options_of(self.connection_pool)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        single_connection_client: bool = False,
+        auto_close_connection_pool: bool | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Return a client of the server at a URL of redis-py's kind."""
+        made: Any = super().from_url(
+            url, single_connection_client, auto_close_connection_pool, **kwargs
+        )
+        return cast(Self, made)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send a command; return what redis-py makes of its reply."""

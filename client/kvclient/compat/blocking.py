@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from typing import Any, Final, Self, cast
 from weakref import WeakKeyDictionary
 
 import redis
@@ -59,6 +59,12 @@ class Redis(redis.Redis):
         super().__init__(*args, **kwargs)
         # An argument that means nothing here is told now, not at the first command.
         options_of(self.connection_pool)
+
+    @classmethod
+    def from_url(cls, url: str, **kwargs: Any) -> Self:
+        """Return a client of the server at a URL of redis-py's kind."""
+        made: Any = super().from_url(url, **kwargs)
+        return cast(Self, made)
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send a command; return what redis-py makes of its reply."""
