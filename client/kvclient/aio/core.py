@@ -207,7 +207,11 @@ class Core:
         whole = Whole(request, plan.merge)
         batch = Batch([part.argv for part in plan.parts], whole, request.deadline)
         for index, part in enumerate(plan.parts):
-            self._send_group(batch, part.address, [index])
+            single = batch.single(index)
+            if not part.indexes:
+                # Without keys the router would send a repetition everywhere again.
+                single.future = Pinned(part.address, single.future)
+            self.link(part.address).submit(single)
 
     def address_of(self, argv: Argv) -> Address:
         """Return the one leader that a request belongs to."""

@@ -117,7 +117,12 @@ class Attempts:
     def _replies_of_parts(self) -> Any:
         """Ask each node for its part; make one reply of theirs."""
         plan = self._core.router.split(self._argv)
-        return plan.merge([self._core.single(part.argv, self._until) for part in plan.parts])
+        replies = []
+        for part in plan.parts:
+            # Without keys the router would send it everywhere again.
+            pinned = None if part.indexes else part.address
+            replies.append(self._core.single(part.argv, self._until, pinned))
+        return plan.merge(replies)
 
     def _lost(self, connection: Connection, error: OSError) -> float:
         """The connection failed: go on where the request may be repeated, else raise."""
