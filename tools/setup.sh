@@ -98,7 +98,7 @@ with open("pyproject.toml", "rb") as file:
 project = config["project"]
 wanted = config["build-system"]["requires"] + project["dependencies"]
 if sys.argv[1] == "test":
-    for extra in ("clients", "test", "dev"):
+    for extra in ("clients", "compat", "otel", "test", "dev"):
         wanted += project["optional-dependencies"][extra]
 print("\n".join(line for line in wanted if not line.startswith("kvnode[")))
 PY
