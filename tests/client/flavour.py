@@ -33,7 +33,11 @@ class Flavour:
 
     def client(self, url: str | list[str], **options: Any) -> AnyClient:
         """Return a client; to the type checker it is the blocking one."""
-        client: Any = AsyncClient(url, **options) if self.is_async else Client(url, **options)
+        client: AnyClient
+        if self.is_async:
+            client = cast("AnyClient", AsyncClient(url, **options))
+        else:
+            client = Client(url, **options)
         self._clients.append(client)
         return client
 
