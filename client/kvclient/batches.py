@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from kvclient.errors import ProtocolError, ReplyError, TransactionAborted, UsageError
-from kvclient.traits import traits_of
+from kvclient.traits import Traits, traits_of
 from kvclient.wire.channel import Argv
 
 MULTI: Final = (b"MULTI",)
@@ -57,16 +57,20 @@ def raise_first(replies: Sequence[Any]) -> None:
 
 def check_shared(argv: Argv) -> None:
     """Raise UsageError for a command that would change the connection, which others share."""
-    if not argv:
-        raise UsageError("a request has at least one word, the command's name")
-    refusal = traits_of(argv).state_refusal
-    if refusal is not None:
-        raise UsageError(refusal)
+    _shared_traits(argv)
 
 
 def check_queued(argv: Argv) -> None:
     """Raise UsageError for a command that has no place among others: it waits, or has state."""
-    check_shared(argv)
-    traits = traits_of(argv)
+    traits = _shared_traits(argv)
     if traits.blocks(argv):
         raise UsageError(f"{traits.name} waits, and would hold up what comes after it")
+
+
+def _shared_traits(argv: Argv) -> Traits:
+    if not argv:
+        raise UsageError("a request has at least one word, the command's name")
+    traits = traits_of(argv)
+    if traits.state_refusal is not None:
+        raise UsageError(traits.state_refusal)
+    return traits

@@ -25,7 +25,7 @@ from kvclient.retrying import backoff_s, check_single, is_for_later
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Channel, Gate, Request, Sender, Shape
-from kvclient.wire.encoding import as_wire
+from kvclient.wire.encoding import as_wire, sizes_of
 
 _TICK_S: Final = 0.025
 _CLOSED: Final = "the client was closed"
@@ -86,7 +86,7 @@ class Core:
         that their keys name, side by side.
         """
         loop = self.bound_loop()
-        sizes = [sum([len(as_wire(argument)) for argument in part]) for part in parts]
+        sizes = sizes_of(parts)
         future: asyncio.Future[list[Any]] = loop.create_future()
         deadline = loop.time() + deadline_s
         if not parts:

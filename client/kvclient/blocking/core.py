@@ -18,7 +18,7 @@ from kvclient.retrying import backoff_s, check_single, is_for_later
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Shape
-from kvclient.wire.encoding import as_wire
+from kvclient.wire.encoding import sizes_of
 
 _SLOTS: Final = (b"CLUSTER", b"SLOTS")
 _CLOSED: Final = "the client was closed"
@@ -105,9 +105,7 @@ class Core:
         """
         if not parts:
             return []
-        for part in parts:
-            for argument in part:
-                as_wire(argument)
+        sizes_of(parts)  # what cannot be sent is said before anything is
         until = time.monotonic() + deadline_s
         if is_transaction:
             self.router.address_of_all(parts)  # where they are apart, that is said at once
