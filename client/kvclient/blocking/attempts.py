@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from kvclient.batches import ASKING, EXEC, as_transaction, transaction_replies
-from kvclient.blocking.connection import Connection, as_protocol_error, is_time_limit
+from kvclient.blocking.connection import Connection, as_protocol_error
+from kvclient.blocking.timed import is_time_limit
 from kvclient.errors import ArgumentError, ConnectError, KvError, ReplyError, Unavailable
 from kvclient.retrying import (
     after_deadline,
