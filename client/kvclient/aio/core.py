@@ -63,7 +63,11 @@ class Core:
             as_wire(argument)
         future: asyncio.Future[Any] = loop.create_future()
         request = Request(argv, shape, future, loop.time() + deadline_s)
-        self._when_mapped(request.deadline, future, partial(self.route, request))
+        self.start_ticking()
+        if self.mapping.is_missing:
+            self.mapping.hold(request.deadline, future, partial(self.route, request))
+        else:
+            self.route(request)
         return future
 
     def submit_to(
