@@ -42,6 +42,11 @@ def may_repeat(argv: Argv) -> bool:
     return argv[0] == b"REQUEST" or traits_of(argv).is_idempotent(argv)
 
 
+def follows_at_once(attempt: int) -> bool:
+    """Is a redirection followed without a pause? Every fourth is not: two nodes may disagree."""
+    return attempt % 4 != 3
+
+
 def backoff_s(attempt: int, least_s: float, most_s: float) -> float:
     """Return how long to wait before another attempt: doubling, with jitter of a half."""
     span = min(most_s, least_s * 2.0 ** min(attempt, 30))

@@ -20,6 +20,7 @@ SWALLOW: Final = "swallow"  # read the request, and reply nothing more on this c
 Fault = str | bytes
 """One of the above, or the very bytes to reply."""
 
+HANDSHAKE_S: Final = 5.0
 GREETINGS: Final = ("HELLO", "AUTH", "SELECT", "CLIENT", "READONLY")
 HELLO_OK: Final = b"%1\r\n$6\r\nserver\r\n$4\r\nfake\r\n"
 
@@ -75,17 +76,18 @@ class FakeServer:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with self._lock:
-            self.connections.add(connection)
         try:
             if self._context is not None:
+                connection.settimeout(HANDSHAKE_S)
                 connection = self._context.wrap_socket(connection, server_side=True)
+                connection.settimeout(None)
+            with self._lock:
+                self.connections.add(connection)
             self._answer(connection)
         except (OSError, hiredis.ProtocolError):
             pass
         finally:
             with self._lock:
-                self.connections = {kept for kept in self.connections if kept.fileno() >= 0}
                 self.connections.discard(connection)
             connection.close()
 

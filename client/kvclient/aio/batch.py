@@ -225,7 +225,7 @@ class Asked(Composite):
 class Pinned(Composite):
     """A request that belongs to one node, whatever the router says."""
 
-    def __init__(self, address: Address, future: asyncio.Future[Any]) -> None:
+    def __init__(self, address: Address, future: asyncio.Future[Any] | _Place) -> None:
         self.address = address
         self._future = future
 

@@ -21,7 +21,7 @@ from kvclient.aio.private import Private
 from kvclient.errors import KvError, ProtocolError, ReplyError, Unavailable, UsageError
 from kvclient.forks import fork_generation
 from kvclient.options import Options
-from kvclient.retrying import backoff_s, check_single, is_for_later
+from kvclient.retrying import backoff_s, check_single, follows_at_once, is_for_later
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Channel, Gate, Request, Sender, Shape
@@ -29,8 +29,6 @@ from kvclient.wire.encoding import as_wire, sizes_of
 
 _TICK_S: Final = 0.025
 _CLOSED: Final = "the client was closed"
-_AT_ONCE_MAX: Final = 4
-"""So often a request follows redirections without a pause."""
 _GROUP_BYTES: Final = 1 << 18
 """A batch is sent in groups of about so many bytes, so that back-pressure holds them back too."""
 
@@ -63,7 +61,11 @@ class Core:
             as_wire(argument)
         future: asyncio.Future[Any] = loop.create_future()
         request = Request(argv, shape, future, loop.time() + deadline_s)
-        self._when_mapped(request.deadline, future, partial(self.route, request))
+        self.start_ticking()
+        if self.mapping.is_missing:
+            self.mapping.hold(request.deadline, future, partial(self.route, request))
+        else:
+            self.route(request)
         return future
 
     def submit_to(
@@ -195,7 +197,11 @@ class Core:
         whole = Whole(request, plan.merge)
         batch = Batch([part.argv for part in plan.parts], whole, request.deadline)
         for index, part in enumerate(plan.parts):
-            self._send_group(batch, part.address, [index])
+            single = batch.single(index)
+            if not part.indexes:
+                # Without keys the router would send a repetition everywhere again.
+                single.future = Pinned(part.address, single.future)
+            self.link(part.address).submit(single)
 
     def address_of(self, argv: Argv) -> Address:
         """Return the one leader that a request belongs to."""
@@ -296,7 +302,7 @@ class Core:
             self.mapping.refresh()
         if redirect is None and not is_for_later(error):
             return False
-        if redirect is not None and request.attempts <= _AT_ONCE_MAX:
+        if redirect is not None and follows_at_once(request.attempts):
             if redirect.asking:
                 request.attempts += 1
                 again = partial(self._is_sent_again, redirect.address)

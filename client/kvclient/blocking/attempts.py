@@ -10,9 +10,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from kvclient.batches import ASKING, EXEC, as_transaction, transaction_replies
-from kvclient.blocking.connection import Connection, as_protocol_error, is_time_limit
+from kvclient.blocking.connection import Connection, as_protocol_error
+from kvclient.blocking.timed import is_time_limit
 from kvclient.errors import ArgumentError, ConnectError, KvError, ReplyError, Unavailable
-from kvclient.retrying import after_deadline, after_loss, backoff_s, is_for_later, may_repeat
+from kvclient.retrying import (
+    after_deadline,
+    after_loss,
+    backoff_s,
+    follows_at_once,
+    is_for_later,
+    may_repeat,
+)
 from kvclient.routing.address import Address
 from kvclient.wire.channel import Argv
 
@@ -20,8 +28,6 @@ if TYPE_CHECKING:
     from kvclient.blocking.core import Core
 
 _LIMIT_S_MIN: Final = 0.001
-_AT_ONCE_MAX: Final = 4
-"""So often a request follows redirections without a pause."""
 _GROUP_MAX: Final = 1000
 """So many requests of a batch leave before their replies are read: what comes after them surely
 was not sent when the connection is lost."""
@@ -103,7 +109,12 @@ class Attempts:
     def _replies_of_parts(self) -> Any:
         """Ask each node for its part; make one reply of theirs."""
         plan = self._core.router.split(self._argv)
-        return plan.merge([self._core.single(part.argv, self._until) for part in plan.parts])
+        replies = []
+        for part in plan.parts:
+            # Without keys the router would send it everywhere again.
+            pinned = None if part.indexes else part.address
+            replies.append(self._core.single(part.argv, self._until, pinned))
+        return plan.merge(replies)
 
     def _lost(self, connection: Connection, error: OSError) -> float:
         """The connection failed: go on where the request may be repeated, else raise."""
@@ -140,7 +151,7 @@ class Attempts:
         redirect = None
         if self._pinned is None:
             redirect = self._core.router.redirected(error, self._address)
-        if redirect is not None and self._number < _AT_ONCE_MAX:
+        if redirect is not None and follows_at_once(self._number):
             self._number += 1
             self._address = redirect.address
             self._is_asking = redirect.asking
@@ -200,7 +211,7 @@ def transaction(core: Core, parts: Sequence[Argv], until: float) -> list[Any]:
                 redirect = core.router.redirected(error, address)
                 if redirect is None and not is_for_later(error):
                     raise
-                if redirect is not None and attempt < _AT_ONCE_MAX and time.monotonic() < until:
+                if redirect is not None and follows_at_once(attempt) and time.monotonic() < until:
                     attempt += 1
                     address = redirect.address
                     asking = [ASKING] if redirect.asking else []

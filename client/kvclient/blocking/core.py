@@ -138,11 +138,11 @@ class Core:
             return True
         return is_for_later(error)
 
-    def single(self, part: Argv, until: float) -> Any:
+    def single(self, part: Argv, until: float, pinned: Address | None = None) -> Any:
         """Return the reply to one part of many, an error as a value."""
         try:
             left_s = max(until - time.monotonic(), _LIMIT_S_MIN)
-            return Attempts(self, part, left_s).reply()
+            return Attempts(self, part, left_s, pinned=pinned).reply()
         except KvError as error:
             return error
 
