@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from kvclient.errors import ProtocolError, ReplyError, TransactionAborted, UsageError
+from kvclient.routing.address import Address
 from kvclient.traits import Traits, traits_of
 from kvclient.wire.channel import Argv
 
@@ -34,6 +35,27 @@ def transaction_replies(replies: Sequence[Any]) -> list[Any]:
         if isinstance(reply, Exception):
             raise reply
     raise ProtocolError(f"an unexpected reply to EXEC: {outcome!r}"[:200])
+
+
+def by_address(addresses: Sequence[Address | None]) -> dict[Address, list[int]]:
+    """Return who goes to each address, by their places; who has none is left out."""
+    groups: dict[Address, list[int]] = {}
+    places: list[int] = []
+    last: Address | None = None
+    for place, address in enumerate(addresses):
+        if address is None:
+            continue
+        # Most often the same object as before, which spares its hash.
+        if address is not last:
+            places = groups.setdefault(address, [])
+            last = address
+        places.append(place)
+    return groups
+
+
+def refusals(replies: Sequence[Any]) -> list[int]:
+    """Return the places of error replies."""
+    return [place for place, reply in enumerate(replies) if isinstance(reply, ReplyError)]
 
 
 def shaped(argv: Argv, shape: Callable[[Any], Any] | None, reply: Any) -> Any:

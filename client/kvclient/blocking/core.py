@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from kvclient.batches import shaped
+from kvclient.batches import by_address, refusals, shaped
 from kvclient.blocking.attempts import Attempts, group_replies, transaction
 from kvclient.blocking.connection import Connection
 from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
@@ -116,19 +116,16 @@ class Core:
         except KvError as error:
             return [error] * len(parts)
         replies: list[Any] = [None] * len(parts)
-        groups: dict[Address, list[int]] = {}
         addresses = [self.router.address_of(part) for part in parts]
         for index, address in enumerate(addresses):
             if address is None:
                 replies[index] = self.single(parts[index], until)
-            else:
-                groups.setdefault(address, []).append(index)
-        for address, indexes in groups.items():
+        for address, indexes in by_address(addresses).items():
             group = group_replies(self, [parts[index] for index in indexes], address, until)
             for index, reply in zip(indexes, group):
                 replies[index] = reply
-        for index, reply in enumerate(replies):
-            if isinstance(reply, ReplyError) and self._goes_on(reply):
+        for index in refusals(replies):
+            if self._goes_on(replies[index]):
                 replies[index] = self.single(parts[index], until)
         return replies
 
