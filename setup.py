@@ -38,6 +38,7 @@ ENGINE_FOLDERS = (
     "kvnode/scripting",
 )
 CLIENT_MODULES = (
+    "client/kvclient/batches.py",
     "client/kvclient/blocking/attempts.py",
     "client/kvclient/forks.py",
     "client/kvclient/routing",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from kvclient.errors import ProtocolError, ReplyError, TransactionAborted, UsageError
-from kvclient.traits import traits_of
+from kvclient.routing.address import Address
+from kvclient.traits import Traits, traits_of
 from kvclient.wire.channel import Argv
 
 MULTI: Final = (b"MULTI",)
@@ -38,6 +39,27 @@ def transaction_replies(replies: Sequence[Any]) -> list[Any]:
     raise ProtocolError(f"an unexpected reply to EXEC: {outcome!r}"[:200])
 
 
+def by_address(addresses: Sequence[Address | None]) -> dict[Address, list[int]]:
+    """Return who goes to each address, by their places; who has none is left out."""
+    groups: dict[Address, list[int]] = {}
+    places: list[int] = []
+    last: Address | None = None
+    for place, address in enumerate(addresses):
+        if address is None:
+            continue
+        # Most often the same object as before, which spares its hash.
+        if address is not last:
+            places = groups.setdefault(address, [])
+            last = address
+        places.append(place)
+    return groups
+
+
+def refusals(replies: Sequence[Any]) -> list[int]:
+    """Return the places of error replies."""
+    return [place for place, reply in enumerate(replies) if isinstance(reply, ReplyError)]
+
+
 def shaped(argv: Argv, shape: Callable[[Any], Any] | None, reply: Any) -> Any:
     """Return what a method promises of a reply; an error, also of a reply that does not fit."""
     if shape is None or isinstance(reply, Exception):
@@ -59,16 +81,20 @@ def raise_first(replies: Sequence[Any]) -> None:
 
 def check_shared(argv: Argv) -> None:
     """Raise UsageError for a command that would change the connection, which others share."""
-    if not argv:
-        raise UsageError("a request has at least one word, the command's name")
-    refusal = traits_of(argv).state_refusal
-    if refusal is not None:
-        raise UsageError(refusal)
+    _shared_traits(argv)
 
 
 def check_queued(argv: Argv) -> None:
     """Raise UsageError for a command that has no place among others: it waits, or has state."""
-    check_shared(argv)
-    traits = traits_of(argv)
+    traits = _shared_traits(argv)
     if traits.blocks(argv):
         raise UsageError(f"{traits.name} waits, and would hold up what comes after it")
+
+
+def _shared_traits(argv: Argv) -> Traits:
+    if not argv:
+        raise UsageError("a request has at least one word, the command's name")
+    traits = traits_of(argv)
+    if traits.state_refusal is not None:
+        raise UsageError(traits.state_refusal)
+    return traits

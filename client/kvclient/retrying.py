@@ -54,6 +54,11 @@ def is_harmless(argv: Argv) -> bool:
     return not inner or traits_of(inner).is_idempotent(inner)
 
 
+def follows_at_once(attempt: int) -> bool:
+    """Is a redirection followed without a pause? Every fourth is not: two nodes may disagree."""
+    return attempt % 4 != 3
+
+
 def backoff_s(attempt: int, least_s: float, most_s: float) -> float:
     """Return how long to wait before another attempt: doubling, with jitter of a half."""
     span = min(most_s, least_s * 2.0 ** min(attempt, 30))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from kvclient import AsyncClient, Client
-
-from .transport import AnyClient
 
 
 class Flavour:
@@ -31,13 +29,9 @@ class Flavour:
         if self._runner is not None:
             self._runner.close()
 
-    def client(self, url: str | list[str], **options: Any) -> AnyClient:
-        """Return a client; to the type checker it is the blocking one."""
-        client: AnyClient
-        if self.is_async:
-            client = cast("AnyClient", AsyncClient(url, **options))
-        else:
-            client = Client(url, **options)
+    def client(self, url: str | list[str], **options: Any) -> Any:
+        """Return a client, of whose methods the type checker knows nothing."""
+        client: Any = AsyncClient(url, **options) if self.is_async else Client(url, **options)
         self._clients.append(client)
         return client
 

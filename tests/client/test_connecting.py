@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import trustme
@@ -50,9 +50,7 @@ def fails(f: Flavour, url: str, error: type[Exception], **options: object) -> st
         lambda: client.incr("n"),
         lambda: client.many([("INCR", "n"), ("GET", "k")]),
         lambda: client.blpop("l", 0.01),
-        lambda: client.transaction().execute(),
-        lambda: client.pipeline().execute(),
-    )[:4]:
+    ):
         begin = time.monotonic()
         with pytest.raises(error) as failure:
             f.do(call)
@@ -149,9 +147,9 @@ def test_a_black_hole_is_left_when_it_is_noticed(f: Flavour, server: FakeServer)
         assert proxy.accepted >= 2
 
 
-def recovers(f: Flavour, client: object) -> bool:
+def recovers(f: Flavour, client: Any) -> bool:
     try:
-        f.do(lambda: client.get("k"))  # type: ignore[attr-defined]
+        f.do(lambda: client.get("k"))
     except Unavailable:
         return False
     return True

@@ -19,7 +19,6 @@ from kvclient.errors import (
 
 from .fake_server import DROP, PARTIAL, SWALLOW, FakeServer
 from .flavour import Flavour
-from .transport import AnyClient
 
 LOADING = b"-LOADING data is being read\r\n"
 SHORT_S = 0.4
@@ -38,11 +37,11 @@ def f(request: pytest.FixtureRequest) -> Iterator[Flavour]:
 
 
 @pytest.fixture
-def c(f: Flavour, server: FakeServer) -> AnyClient:
+def c(f: Flavour, server: FakeServer) -> Any:
     return f.client(f"kv://127.0.0.1:{server.port}")
 
 
-def call(client: AnyClient, name: str) -> Any:
+def call(client: Any, name: str) -> Any:
     calls: dict[str, Any] = {
         "GET": lambda: client.get("k"),
         "SET": lambda: client.set("k", "v"),
@@ -64,7 +63,7 @@ ONCE = ["INCR", "LPUSH", "BLPOP", "EVALSHA"]
 @pytest.mark.parametrize("fault", [DROP, PARTIAL])
 @pytest.mark.parametrize("name", REPEATABLE)
 def test_what_is_repeatable_is_sent_again(
-    f: Flavour, c: AnyClient, server: FakeServer, name: str, fault: str
+    f: Flavour, c: Any, server: FakeServer, name: str, fault: str
 ) -> None:
     server.faults[name] = [fault, fault]
     f.do(lambda: call(c, name))
@@ -74,7 +73,7 @@ def test_what_is_repeatable_is_sent_again(
 @pytest.mark.parametrize("fault", [DROP, PARTIAL])
 @pytest.mark.parametrize("name", ONCE)
 def test_what_is_not_is_sent_once(
-    f: Flavour, c: AnyClient, server: FakeServer, name: str, fault: str
+    f: Flavour, c: Any, server: FakeServer, name: str, fault: str
 ) -> None:
     server.faults[name] = [fault]
     with pytest.raises(OutcomeUnknown, match=name):
@@ -86,7 +85,7 @@ def test_what_is_not_is_sent_once(
 
 @pytest.mark.parametrize("name", REPEATABLE + ONCE)
 def test_a_connection_that_was_closed_before_costs_nothing(
-    f: Flavour, c: AnyClient, server: FakeServer, name: str
+    f: Flavour, c: Any, server: FakeServer, name: str
 ) -> None:
     f.do(lambda: call(c, name))
     server.drop_all()
@@ -103,7 +102,7 @@ def test_a_connection_that_was_closed_before_costs_nothing(
     [LOADING, b"-TRYAGAIN not now\r\n", b"-CLUSTERDOWN nobody\r\n", b"-MASTERDOWN gone\r\n"],
 )
 def test_a_server_that_is_not_ready_is_asked_again(
-    f: Flavour, c: AnyClient, server: FakeServer, name: str, refusal: bytes
+    f: Flavour, c: Any, server: FakeServer, name: str, refusal: bytes
 ) -> None:
     server.faults[name] = [refusal, refusal]
     f.do(lambda: call(c, name))
@@ -121,7 +120,7 @@ def test_a_server_that_stays_so_is_asked_until_the_deadline(
     assert server.sent[name] > 2
 
 
-def test_many_are_judged_one_by_one(f: Flavour, c: AnyClient, server: FakeServer) -> None:
+def test_many_are_judged_one_by_one(f: Flavour, c: Any, server: FakeServer) -> None:
     requests = [("SET", "a", 1), ("INCR", "n"), ("GET", "a"), ("INCR", "n"), ("DEL", "a")]
     server.faults["INCR"] = [b":1\r\n", DROP]
     replies = f.do(lambda: c.many(requests, raise_errors=False))
@@ -131,7 +130,7 @@ def test_many_are_judged_one_by_one(f: Flavour, c: AnyClient, server: FakeServer
     assert server.sent == {"SET": 1, "INCR": 2, "GET": 1, "DEL": 1}
 
 
-def test_a_pipeline_is_judged_one_by_one(f: Flavour, c: AnyClient, server: FakeServer) -> None:
+def test_a_pipeline_is_judged_one_by_one(f: Flavour, c: Any, server: FakeServer) -> None:
     pipeline: Any = c.pipeline()
     results = [pipeline.set("a", "1"), pipeline.get("a"), pipeline.incr("n"), pipeline.get("a")]
     server.faults["GET"] = [PARTIAL]
@@ -158,7 +157,7 @@ def test_many_errors_stand_in_their_places(f: Flavour, server: FakeServer) -> No
 
 
 def test_a_request_that_is_not_ready_among_many_is_sent_again(
-    f: Flavour, c: AnyClient, server: FakeServer
+    f: Flavour, c: Any, server: FakeServer
 ) -> None:
     server.faults["INCR"] = [b":7\r\n", LOADING, LOADING]
     assert f.do(lambda: c.many([("INCR", "a"), ("INCR", "b"), ("INCR", "c")])) == [7, 1, 1]
@@ -168,7 +167,7 @@ def test_a_request_that_is_not_ready_among_many_is_sent_again(
 @pytest.mark.parametrize("name", ["MULTI", "INCR", "EXEC"])
 @pytest.mark.parametrize("fault", [DROP, PARTIAL])
 def test_a_transaction_is_sent_once(
-    f: Flavour, c: AnyClient, server: FakeServer, name: str, fault: str
+    f: Flavour, c: Any, server: FakeServer, name: str, fault: str
 ) -> None:
     transaction: Any = c.transaction()
     transaction.incr("n")
@@ -179,7 +178,7 @@ def test_a_transaction_is_sent_once(
 
 
 def test_a_transaction_of_which_nothing_was_executed_is_sent_again(
-    f: Flavour, c: AnyClient, server: FakeServer
+    f: Flavour, c: Any, server: FakeServer
 ) -> None:
     transaction: Any = c.transaction()
     transaction.incr("n")
@@ -190,7 +189,7 @@ def test_a_transaction_of_which_nothing_was_executed_is_sent_again(
 
 
 def test_a_watched_transaction_that_is_lost_has_an_unknown_outcome(
-    f: Flavour, c: AnyClient, server: FakeServer
+    f: Flavour, c: Any, server: FakeServer
 ) -> None:
     if f.is_async:
 
@@ -226,9 +225,7 @@ def test_a_watched_transaction_that_is_lost_has_an_unknown_outcome(
     assert server.sent["EXEC"] == 3
 
 
-def test_an_unknown_script_is_sent_by_its_source(
-    f: Flavour, c: AnyClient, server: FakeServer
-) -> None:
+def test_an_unknown_script_is_sent_by_its_source(f: Flavour, c: Any, server: FakeServer) -> None:
     server.faults["EVALSHA"] = [b"-NOSCRIPT none\r\n"]
     f.do(lambda: call(c, "EVALSHA"))
     assert server.sent == {"EVALSHA": 1, "EVAL": 1}
@@ -252,7 +249,7 @@ def test_a_server_that_stops_to_answer_does_not_hold_up_what_comes_after(
     "reply", [b"?nonsense\r\n", b"$x\r\n", b":1x\r\n", b"*2\r\n:x\r\n", b"HTTP/1.1 400 Bad\r\n"]
 )
 def test_a_reply_that_is_none_ends_the_connection(
-    f: Flavour, c: AnyClient, server: FakeServer, reply: bytes
+    f: Flavour, c: Any, server: FakeServer, reply: bytes
 ) -> None:
     server.faults["INCR"] = [reply]
     with pytest.raises(ProtocolError):
@@ -263,7 +260,7 @@ def test_a_reply_that_is_none_ends_the_connection(
 
 @pytest.mark.parametrize("f", [True], indirect=True, ids=["async"])
 def test_a_reply_that_nobody_asked_for_is_given_to_nobody(
-    f: Flavour, c: AnyClient, server: FakeServer
+    f: Flavour, c: Any, server: FakeServer
 ) -> None:
     server.faults["INCR"] = [b":1\r\n:2\r\n"]
     with contextlib.suppress(ProtocolError):

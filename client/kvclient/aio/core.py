@@ -29,16 +29,20 @@ from kvclient.errors import (
 )
 from kvclient.forks import fork_generation
 from kvclient.options import Options
-from kvclient.retrying import after_forgetting, backoff_s, check_single, is_for_later
+from kvclient.retrying import (
+    after_forgetting,
+    backoff_s,
+    check_single,
+    follows_at_once,
+    is_for_later,
+)
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Channel, Gate, Request, Sender, Shape
-from kvclient.wire.encoding import as_wire
+from kvclient.wire.encoding import as_wire, sizes_of
 
 _TICK_S: Final = 0.025
 _CLOSED: Final = "the client was closed"
-_AT_ONCE_MAX: Final = 4
-"""So often a request follows redirections without a pause."""
 _GROUP_BYTES: Final = 1 << 18
 """A batch is sent in groups of about so many bytes, so that back-pressure holds them back too."""
 
@@ -71,7 +75,11 @@ class Core:
             as_wire(argument)
         future: asyncio.Future[Any] = loop.create_future()
         request = Request(argv, shape, future, loop.time() + deadline_s)
-        self._when_mapped(request.deadline, future, partial(self.route, request))
+        self.start_ticking()
+        if self.mapping.is_missing:
+            self.mapping.hold(request.deadline, future, partial(self.route, request))
+        else:
+            self.route(request)
         return future
 
     def submit_to(
@@ -98,7 +106,7 @@ class Core:
         nodes that their keys name, side by side.
         """
         loop = self.bound_loop()
-        sizes = [sum([len(as_wire(argument)) for argument in part]) for part in parts]
+        sizes = sizes_of(parts)
         future: asyncio.Future[list[Any]] = loop.create_future()
         deadline = loop.time() + deadline_s
         if not parts:
@@ -315,7 +323,7 @@ class Core:
             self.mapping.refresh()
         if redirect is None and not is_for_later(error):
             return False
-        if redirect is not None and request.attempts <= _AT_ONCE_MAX:
+        if redirect is not None and follows_at_once(request.attempts):
             if redirect.asking:
                 request.attempts += 1
                 again = partial(self._is_sent_again, redirect.address)

@@ -19,7 +19,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
-from kvclient.aio.renewal import Renewal
+from kvclient.aio.renewal import Renewal, unattended
 from kvclient.aio.scripts import Script
 from kvclient.commands import Commands
 from kvclient.errors import ArgumentError, KvError, LockError, OutcomeUnknown
@@ -110,9 +110,7 @@ class Lock:
         except KvError:
             raise
         except BaseException:
-            # Cancelled: a lock that is taken behind our back would be held until it expires.
-            with suppress(KvError):
-                self._client._send((b"EVAL", _RELEASE, 1, self.name, owner))
+            self._let_go(owner)
             raise
         self._owner = owner
         if self._renews:
@@ -144,16 +142,30 @@ class Lock:
         owner, self._owner = self._owner, ""
         renewal, self._renewal = self._renewal, None
         until, self._held_until = self._held_until, 0.0
-        if renewal is not None:
-            await renewal.stop()
         try:
-            was_held = bool(owner) and bool(await self._release(self._keys, (owner,)))
+            if renewal is not None:
+                await renewal.stop()
+            was_held = bool(owner) and await self._released(owner, until)
+        except KvError:
+            raise
+        except BaseException:
+            self._let_go(owner)
+            raise
+        if not was_held:
+            raise LockError(f"the lock {self.name!r} was lost before it was released")
+
+    async def _released(self, owner: str, until: float) -> bool:
+        try:
+            return bool(await self._release(self._keys, (owner,)))
         except OutcomeUnknown:
             # The second time it says that nothing was there to release, as it should be.
             await self._call(self._release, owner)
-            was_held = time.monotonic() < until
-        if not was_held:
-            raise LockError(f"the lock {self.name!r} was lost before it was released")
+            return time.monotonic() < until
+
+    def _let_go(self, owner: str) -> None:
+        """Cancelled: a lock that is taken, or kept, behind our back would live until it expires."""
+        with suppress(KvError):
+            unattended(self._client._send((b"EVAL", _RELEASE, 1, self.name, owner)))
 
     async def _call(self, script: Script, *args: str | int) -> int | None:
         give_up_at = time.monotonic() + self._ttl_ms / 1000

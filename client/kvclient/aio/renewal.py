@@ -9,6 +9,11 @@ from contextlib import suppress
 from kvclient.errors import KvError
 
 
+def unattended(call: Awaitable[object]) -> None:
+    """Let a call take its way, whose result nobody waits for; errors are nobody's either."""
+    asyncio.ensure_future(call).add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
 class Renewal:
     """Calls `renew` every `every_s` seconds, as long as it returns True.
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from kvclient.batches import ASKING, as_transaction, transaction_replies
-from kvclient.blocking.connection import Connection, as_protocol_error, is_time_limit
+from kvclient.blocking.connection import Connection, as_protocol_error
+from kvclient.blocking.timed import is_time_limit
 from kvclient.errors import (
     ArgumentError,
     ConnectError,
@@ -24,6 +25,7 @@ from kvclient.retrying import (
     after_forgetting,
     after_loss,
     backoff_s,
+    follows_at_once,
     is_for_later,
     may_repeat,
 )
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     from kvclient.blocking.core import Core
 
 _LIMIT_S_MIN: Final = 0.001
-_AT_ONCE_MAX: Final = 4
-"""So often a request follows redirections without a pause."""
 _GROUP_MAX: Final = 1000
 """So many requests of a batch leave before their replies are read: what comes after them surely
 was not sent when the connection is lost."""
@@ -161,7 +161,7 @@ class Attempts:
         redirect = None
         if self._pinned is None:
             redirect = self._core.router.redirected(error, self._address)
-        if redirect is not None and self._number < _AT_ONCE_MAX:
+        if redirect is not None and follows_at_once(self._number):
             self._number += 1
             self._address = redirect.address
             self._is_asking = redirect.asking
@@ -224,7 +224,7 @@ def transaction(core: Core, parts: Sequence[Argv], end: Argv, until: float) -> l
                 redirect = core.router.redirected(error, address)
                 if redirect is None and not is_for_later(error):
                     raise
-                if redirect is not None and attempt < _AT_ONCE_MAX and time.monotonic() < until:
+                if redirect is not None and follows_at_once(attempt) and time.monotonic() < until:
                     attempt += 1
                     address = redirect.address
                     asking = [ASKING] if redirect.asking else []

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import select
 import socket
-import struct
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 from kvclient.batches import raise_first, shaped
+from kvclient.blocking.timed import TimedSocket, is_time_limit
 from kvclient.errors import (
     ArgumentError,
     ConnectError,
@@ -26,25 +23,12 @@ from kvclient.options import Options
 from kvclient.routing.address import Address
 from kvclient.sockets import connect, set_keepalive
 from kvclient.wire.channel import Argv
-from kvclient.wire.line import RECEIVE_BYTES, Line
+from kvclient.wire.line import Line
 
 _LIMIT_S_MIN: Final = 0.001
-_LESS: Final = 0.9
-_SMALL_BYTES: Final = 16384
 _STALE_AFTER_S: Final = 1.0
 """A connection that was not used for so long is looked at before it is used: the server may have
 closed it, and a request sent into it would have an unknown outcome."""
-
-
-def is_time_limit(error: OSError) -> bool:
-    """Has a read or write ended because of `Connection.limit`?
-
-    TLS reports it by errors of its own; they are told by name, since `ssl` takes long to import.
-    """
-    return isinstance(error, BlockingIOError | TimeoutError) or type(error).__name__ in (
-        "SSLWantReadError",
-        "SSLWantWriteError",
-    )
 
 
 def ignore(message: list[Any]) -> None:
@@ -59,13 +43,12 @@ class Connection:
         self.address = address
         self.generation = fork_generation()
         self.is_closed = False
-        self._limit_s = 0.0
-        self._until = 0.0
-        self._has_read = False
         until = time.monotonic() + limit_s
-        self._socket = _dial(options, address, limit_s)
-        self._is_plain = type(self._socket) is socket.socket
-        self.line = Line(options.decode, self._send, self._receive, ignore)
+        timed = self._timed = TimedSocket(_dial(options, address, limit_s))
+        self.limit = timed.limit
+        self.unlimit = timed.unlimit
+        self.line = Line(options.decode, timed.send, timed.receive, ignore)
+        timed.feed = self.line.feed
         try:
             self._greet(options, max(until - time.monotonic(), _LIMIT_S_MIN))
         except DeadlineExceeded:
@@ -145,71 +128,6 @@ class Connection:
         except Exception as error:
             raise as_protocol_error(error) from error
 
-    # --- time -------------------------------------------------------------------------------------
-
-    def limit(self, seconds: float) -> None:
-        """Let the exchange that begins now end after `seconds`, as `is_time_limit` tells."""
-        self._has_read = False
-        self._until = time.monotonic() + seconds
-        if seconds != self._limit_s:
-            self._set_limit(seconds)
-
-    def unlimit(self) -> None:
-        """Let reads and writes wait for as long as it takes."""
-        self._until = math.inf
-        self._set_limit(0.0)
-
-    def _set_limit(self, seconds: float) -> None:
-        self._limit_s = seconds
-        whole = int(seconds)
-        micros = int((seconds - whole) * 1e6)
-        if self._until != math.inf and whole == 0:
-            # Zero would mean no limit at all.
-            micros = max(1, micros)
-        value = struct.pack("@ll", whole, micros)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
-
-    def _left_s(self) -> float:
-        """Return what is left of the limit; TimeoutError if nothing is."""
-        left_s = self._until - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        return left_s
-
-    def _receive(self, count: int) -> bytes:
-        """Read; the kernel limits one read, so that the further ones of an exchange get less."""
-        if self._has_read and self._until != math.inf:
-            left_s = self._left_s()
-            if left_s < self._limit_s * _LESS:
-                self._set_limit(left_s)
-        self._has_read = True
-        return self._socket.recv(count)
-
-    def _send(self, data: bytes) -> None:
-        """Write all of it."""
-        if len(data) <= _SMALL_BYTES or not self._is_plain:
-            self._socket.sendall(data)
-        else:
-            self._send_and_receive(data)
-
-    def _send_and_receive(self, data: bytes) -> None:
-        """Write much, and read what comes meanwhile: the server may wait until somebody does."""
-        rest = memoryview(data)
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN | select.POLLOUT)
-        while rest:
-            wait_ms = None if self._until == math.inf else self._left_s() * 1000
-            events = poll.poll(wait_ms)
-            for _, event in events:
-                if event & ~select.POLLOUT:
-                    received = self._socket.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
-                    if not received:
-                        raise ConnectionResetError("closed by the server")
-                    self.line.feed(received)
-                if event & select.POLLOUT:
-                    rest = rest[self._socket.send(rest, socket.MSG_DONTWAIT) :]
-
     # --- the end ----------------------------------------------------------------------------------
 
     def is_fit(self, now: float) -> bool:
@@ -220,13 +138,9 @@ class Connection:
 
     def _has_ended(self) -> bool:
         """Look, without waiting, whether the server has closed the connection."""
-        self._socket.setblocking(False)
-        try:
-            data = self._socket.recv(RECEIVE_BYTES)
-        except OSError as error:
-            return not is_time_limit(error)
-        finally:
-            self._socket.setblocking(True)
+        data = self._timed.glance()
+        if data is None:
+            return False
         if data:
             try:
                 # Pushes: nobody waits for a reply.
@@ -244,13 +158,7 @@ class Connection:
         """
         self.is_closed = True
         if self.generation == fork_generation():
-            with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-    def __del__(self) -> None:
-        own = getattr(self, "_socket", None)
-        if own is not None:
-            own.close()
+            self._timed.shut()
 
 
 def as_protocol_error(error: BaseException) -> BaseException:

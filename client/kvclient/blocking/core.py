@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from kvclient.batches import EXEC, shaped
+from kvclient.batches import EXEC, by_address, refusals, shaped
 from kvclient.blocking.attempts import Attempts, group_replies, transaction
 from kvclient.blocking.connection import Connection
 from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
@@ -18,7 +18,7 @@ from kvclient.retrying import backoff_s, check_single, is_for_later
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Shape
-from kvclient.wire.encoding import as_wire
+from kvclient.wire.encoding import sizes_of
 
 _SLOTS: Final = (b"CLUSTER", b"SLOTS")
 _CLOSED: Final = "the client was closed"
@@ -115,9 +115,7 @@ class Core:
         """
         if not parts:
             return []
-        for part in parts:
-            for argument in part:
-                as_wire(argument)
+        sizes_of(parts)  # what cannot be sent is said before anything is
         until = time.monotonic() + deadline_s
         if is_transaction:
             self.router.address_of_all(parts)  # where they are apart, that is said at once
@@ -128,19 +126,16 @@ class Core:
         except KvError as error:
             return [error] * len(parts)
         replies: list[Any] = [None] * len(parts)
-        groups: dict[Address, list[int]] = {}
         addresses = [self.router.address_of(part) for part in parts]
         for index, address in enumerate(addresses):
             if address is None:
                 replies[index] = self.single(parts[index], until)
-            else:
-                groups.setdefault(address, []).append(index)
-        for address, indexes in groups.items():
+        for address, indexes in by_address(addresses).items():
             group = group_replies(self, [parts[index] for index in indexes], address, until)
             for index, reply in zip(indexes, group):
                 replies[index] = reply
-        for index, reply in enumerate(replies):
-            if isinstance(reply, ReplyError) and self._goes_on(reply):
+        for index in refusals(replies):
+            if self._goes_on(replies[index]):
                 replies[index] = self.single(parts[index], until)
         return replies
 

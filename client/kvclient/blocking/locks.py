@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Final
 
 from kvclient.blocking.commands import Commands
-from kvclient.blocking.renewal import Renewal
+from kvclient.blocking.renewal import Renewal, unattended
 from kvclient.blocking.scripts import Script
 from kvclient.errors import ArgumentError, KvError, LockError, OutcomeUnknown
 from kvclient.results import T
@@ -111,9 +111,7 @@ class Lock:
         except KvError:
             raise
         except BaseException:
-            # Cancelled: a lock that is taken behind our back would be held until it expires.
-            with suppress(KvError):
-                self._client._send((b"EVAL", _RELEASE, 1, self.name, owner))
+            self._let_go(owner)
             raise
         self._owner = owner
         if self._renews:
@@ -145,16 +143,30 @@ class Lock:
         owner, self._owner = self._owner, ""
         renewal, self._renewal = self._renewal, None
         until, self._held_until = self._held_until, 0.0
-        if renewal is not None:
-            renewal.stop()
         try:
-            was_held = bool(owner) and bool(self._release(self._keys, (owner,)))
+            if renewal is not None:
+                renewal.stop()
+            was_held = bool(owner) and self._released(owner, until)
+        except KvError:
+            raise
+        except BaseException:
+            self._let_go(owner)
+            raise
+        if not was_held:
+            raise LockError(f"the lock {self.name!r} was lost before it was released")
+
+    def _released(self, owner: str, until: float) -> bool:
+        try:
+            return bool(self._release(self._keys, (owner,)))
         except OutcomeUnknown:
             # The second time it says that nothing was there to release, as it should be.
             self._call(self._release, owner)
-            was_held = time.monotonic() < until
-        if not was_held:
-            raise LockError(f"the lock {self.name!r} was lost before it was released")
+            return time.monotonic() < until
+
+    def _let_go(self, owner: str) -> None:
+        """Cancelled: a lock that is taken, or kept, behind our back would live until it expires."""
+        with suppress(KvError):
+            unattended(self._client._send((b"EVAL", _RELEASE, 1, self.name, owner)))
 
     def _call(self, script: Script, *args: str | int) -> int | None:
         give_up_at = time.monotonic() + self._ttl_ms / 1000

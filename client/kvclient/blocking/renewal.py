@@ -9,6 +9,10 @@ from contextlib import suppress
 from kvclient.errors import KvError
 
 
+def unattended(result: object) -> None:
+    """Ignore the result of a call."""
+
+
 class Renewal:
     """Calls `renew` every `every_s` seconds in a thread, as long as it returns True.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, TypeAlias
+
+from mypy_extensions import i64
 
 from kvclient.errors import ArgumentError
 
@@ -33,3 +36,14 @@ def as_wire(argument: object) -> bytes:
     if isinstance(argument, (bytearray, memoryview)):
         return bytes(argument)
     raise ArgumentError(f"an argument is of type {type(argument).__name__}, must be {_ALLOWED}")
+
+
+def sizes_of(argvs: Sequence[tuple[object, ...]]) -> list[int]:
+    """Return how many bytes the words of each request have; ArgumentError as `as_wire`."""
+    sizes: list[int] = []
+    for argv in argvs:
+        size: i64 = 0
+        for argument in argv:
+            size += len(as_wire(argument))
+        sizes.append(size)
+    return sizes
