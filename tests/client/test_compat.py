@@ -104,6 +104,14 @@ def test_it_is_a_redis_and_speaks_like_one(r: Any) -> None:
     assert sorted(r.scan_iter("?")) == ["h", "k", "z"]
 
 
+def test_other_encodings(port: int) -> None:
+    made: Any = Redis(port=port, encoding="latin-1", decode_responses=True)
+    with made as r, Redis(port=port) as direct:
+        r.set("clé", "été")
+        assert r.get("clé") == "été"
+        assert direct.get("clé".encode("latin-1")) == "été".encode("latin-1")
+
+
 def test_all_of_one_pool_share_the_transport(port: int) -> None:
     pool = redis.ConnectionPool(port=port)
     first, second = Redis(connection_pool=pool), Redis.from_pool(pool)
@@ -174,6 +182,10 @@ def test_errors_are_those_of_redis_py(r: Any, port: int) -> None:
         r.lpush("k", 1)
     with pytest.raises(redis.DataError):
         r.set("k", None)
+    with pytest.raises(redis.DataError):
+        r.execute_command("CONFIG", None)
+    with pytest.raises(redis.DataError):
+        r.pipeline().set("k", True).execute()
     with pytest.raises(NoScriptError):
         r.evalsha("0" * 40, 0)
     with pytest.raises(redis.AuthenticationError):

@@ -70,11 +70,11 @@ class Redis(redis.Redis):
         """Send a command; return what redis-py makes of its reply."""
         encoder = self.get_encoder()
         argv = words(encoder, args)
-        if self.connection is not None or needs_own_connection(argv):
-            return super().execute_command(*args, **options)
-        client = client_of(self.connection_pool)
         reply: Any
         try:
+            if self.connection is not None or needs_own_connection(argv):
+                return super().execute_command(*args, **options)
+            client = client_of(self.connection_pool)
             if traits_of(argv).blocks(argv):
                 reply = client._send_blocking(argv, None, wait_s(argv))
             else:
@@ -106,10 +106,10 @@ class Pipeline(redis.client.Pipeline):
         encoder = self.get_encoder()
         sent = [each for each in commands if not is_transaction or is_sent_in_transaction(each)]
         parts = [words(encoder, args) for args, _ in sent]
-        if self.connection is not None or not is_for_the_transport(parts, is_transaction):
-            return super().execute(raise_on_error)
-        client = client_of(self.connection_pool)
         try:
+            if self.connection is not None or not is_for_the_transport(parts, is_transaction):
+                return super().execute(raise_on_error)
+            client = client_of(self.connection_pool)
             if self.scripts:
                 self._load_scripts(client)
             replies = client._core.send_all(parts, client._deadline_s, is_transaction)
