@@ -37,9 +37,16 @@ ENGINE_FOLDERS = (
     "kvnode/replication",
     "kvnode/scripting",
 )
+CLIENT_MODULES = (
+    "client/kvclient/blocking/attempts.py",
+    "client/kvclient/forks.py",
+    "client/kvclient/routing",
+    "client/kvclient/traits.py",
+    "client/kvclient/wire",
+)
 GROUPS = {
     "kvnode_protocol": ("protocol/kvprotocol",),
-    "kvnode_client": ("client/kvclient/wire", "client/kvclient/forks.py"),
+    "kvnode_client": CLIENT_MODULES,
     "kvnode_data": DATA_FOLDERS,
     "kvnode_engine": ENGINE_FOLDERS,
     "kvnode_commands": ("kvnode/commands",),
@@ -62,7 +69,10 @@ INTERPRETED = {
 
 
 def hot_modules(folder: str) -> list[str]:
-    """Return the modules of `folder` that are compiled, as sorted relative paths."""
+    """Return the modules of `folder` that are compiled, as sorted relative paths.
+
+    A module stands for itself.
+    """
     tree = Path(folder)
     if tree.suffix == ".py":
         return [folder]

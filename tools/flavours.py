@@ -28,6 +28,7 @@ CLIENT: Final = "client/kvclient"
 TWINS: Final = (
     "client",
     "locks",
+    "once",
     "nodes",
     "pipelines",
     "scripts",

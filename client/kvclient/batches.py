@@ -14,9 +14,9 @@ EXEC: Final = (b"EXEC",)
 ASKING: Final = (b"ASKING",)
 
 
-def as_transaction(parts: Sequence[Argv]) -> list[Argv]:
-    """Return the requests that have `parts` executed as one."""
-    return [MULTI, *parts, EXEC]
+def as_transaction(parts: Sequence[Argv], end: Argv = EXEC) -> list[Argv]:
+    """Return the requests that have `parts` executed as one; `end` is EXEC, maybe with a number."""
+    return [MULTI, *parts, end]
 
 
 def transaction_replies(replies: Sequence[Any]) -> list[Any]:

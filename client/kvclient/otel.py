@@ -21,8 +21,10 @@ from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final
 
+from kvclient.batches import EXEC
 from kvclient.errors import KvError, ReplyError
 from kvclient.observation import watch_with
+from kvclient.retrying import bare
 from kvclient.traits import Argv, traits_of
 from kvclient.wire.channel import Shape
 
@@ -178,10 +180,16 @@ class _Watched:
         call = self._call(argv)
         return self._watch(call, self._core.submit_to, address, argv, shape, deadline_s)
 
-    def send_all(self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool) -> Any:
+    def submit(self, argv: Argv, shape: Shape | None, deadline_s: float) -> Any:
+        """Send a request that carries a number, most often."""
+        return self._watch(self._call(argv), self._core.submit, argv, shape, deadline_s)
+
+    def send_all(
+        self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool, end: Argv = EXEC
+    ) -> Any:
         """Send many requests."""
         call = self._batch(parts, is_transaction)
-        return self._watch(call, self._core.send_all, parts, deadline_s, is_transaction)
+        return self._watch(call, self._core.send_all, parts, deadline_s, is_transaction, end)
 
     def send_waiting(
         self, argv: Argv, shape: Shape | None, timeout_s: float, deadline_s: float
@@ -219,7 +227,7 @@ def _common(options: Options) -> tuple[dict[str, str | int], str]:
 
 
 def _operation(argv: Argv) -> str:
-    traits = traits_of(argv)
+    traits = traits_of(bare(argv) or argv)
     return traits.name if traits.is_known else "_OTHER"
 
 

@@ -27,6 +27,7 @@ from kvclient.wire.channel import Argv
 from kvclient.wire.encoding import as_wire
 
 _NAME_LENGTH_MAX: Final = 40
+_CARRIED_FROM: Final = 4  # REQUEST client-id seq ack-seq command ...
 _LATER: Final = ("ERR max number of clients", "UNBLOCKED force unblock")
 """Refusals without a code of their own: of a connection too many, and of a command that waited
 while its node became a follower."""
@@ -37,9 +38,20 @@ def is_for_later(error: ReplyError) -> bool:
     return isinstance(error, NotReadyError) or error.message.startswith(_LATER)
 
 
+def bare(argv: Argv) -> Argv:
+    """Return a request without the number under which it is executed once."""
+    return argv[_CARRIED_FROM:] if argv[0] == b"REQUEST" else argv
+
+
 def may_repeat(argv: Argv) -> bool:
     """May a request be sent again after its reply was lost?"""
     return argv[0] == b"REQUEST" or traits_of(argv).is_idempotent(argv)
+
+
+def is_harmless(argv: Argv) -> bool:
+    """May the caller make the call again whose reply was lost?"""
+    inner = bare(argv)
+    return not inner or traits_of(inner).is_idempotent(inner)
 
 
 def backoff_s(attempt: int, least_s: float, most_s: float) -> float:
@@ -50,7 +62,7 @@ def backoff_s(attempt: int, least_s: float, most_s: float) -> float:
 
 def printed(argv: Argv) -> str:
     """Return a command's name for a message; never its arguments, which may be secret."""
-    name = as_wire(argv[0]).decode("utf-8", "replace")
+    name = as_wire((bare(argv) or argv)[0]).decode("utf-8", "replace")
     return name[:_NAME_LENGTH_MAX]
 
 
@@ -59,7 +71,7 @@ def after_deadline(
 ) -> KvError:
     """Return the error of a request whose deadline has passed."""
     name = printed(argv)
-    if was_sent and not may_repeat(argv):
+    if was_sent and not is_harmless(argv):
         return OutcomeUnknown(
             f"{name}: sent to {address}, no reply within the deadline; it may have been executed"
         )
@@ -77,6 +89,14 @@ def after_loss(
     reason = f" ({cause})" if cause is not None and str(cause) else ""
     return OutcomeUnknown(
         f"{printed(argv)}: the connection to {address} was lost{reason} before the reply;"
+        " it may have been executed"
+    )
+
+
+def after_forgetting(argv: Argv, address: object) -> OutcomeUnknown:
+    """Return the error of a request that was sent before, and whose number a node has forgotten."""
+    return OutcomeUnknown(
+        f"{printed(argv)}: {address} remembers no reply to its first sending;"
         " it may have been executed"
     )
 

@@ -23,6 +23,8 @@ _CACHED_MAX: Final = 4096
 _FIRST_ARGUMENT: Final = KeyFacts(1, "", 0, 1, 0, -1, 0, False, "RW")
 _UNKNOWN: Final = CommandFacts(-1, frozenset(), (_FIRST_ARGUMENT,), False, (), "", "")
 
+_CARRIED_FROM: Final = 4  # REQUEST client-id seq ack-seq command ...
+
 # Run arbitrary code, so their cards are neither of reads nor of writes.
 _SCRIPTS: Final = {"EVAL", "EVALSHA", "FCALL"}
 # They make their caller wait, though their cards do not have the flag.
@@ -235,6 +237,11 @@ def _only_place(specs: tuple[KeyFacts, ...]) -> int:
 
 
 def _positions(name: str, specs: tuple[KeyFacts, ...], argv: Argv) -> list[int]:
+    if name == "REQUEST":
+        inner = argv[_CARRIED_FROM:]
+        if not inner:
+            return []
+        return [_CARRIED_FROM + i for i in traits_of(inner).placed_positions(inner)]
     found: list[int] = []
     for spec in specs:
         if not spec.unknown:

@@ -21,6 +21,9 @@ MAY_IMPORT: Final = {
     "kvprotocol": ("kvprotocol",),
     "kvcluster": ("kvcluster", "kvprotocol"),
     "kvclient": ("kvclient", "kvcluster.ring", "kvprotocol"),
+    # Compiled into one library, which must not need the interpreted rest but for its errors.
+    "kvclient.wire": ("kvclient.wire", "kvclient.errors", "kvclient.forks", "kvprotocol"),
+    "kvclient.traits": ("kvclient.wire", "kvprotocol"),
     "kvclient.embedded": ("kvclient", "kvcluster.ring", "kvprotocol", "kvnode"),
     "kvnode": ("kvnode", "kvcluster", "kvprotocol"),
     "kvnode.structures": ("kvnode.structures",),

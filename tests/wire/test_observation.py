@@ -308,7 +308,7 @@ def test_monitor_hides_secrets_and_administration(pair: Pair) -> None:
         AUTH default nonsense
         HELLO 2 AUTH default nonsense
         CONFIG SET masterauth ""
-        SLOWLOG LEN
+        SLOWLOG GET 0
         PING
     """)
     lines = same_lines(pair, 3)
@@ -340,7 +340,7 @@ def test_a_monitoring_client_cannot_reach_the_keys(pair: Pair) -> None:
         M: MONITOR
     """)
     channel = pair.client("M")
-    requests = ("GET k", "SET k w", "PUBLISH c m", "SCAN 0", "CONFIG GET hz", "SLOWLOG LEN")
+    requests = ("GET k", "SET k w", "PUBLISH c m", "SCAN 0", "CONFIG GET hz", "SLOWLOG GET 0")
     for wire in (channel.ours, channel.theirs):
         for request in requests:
             wire.send(*request.split())

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
-from kvclient.batches import ASKING, EXEC, MULTI, as_transaction, transaction_replies
+from kvclient.batches import ASKING, MULTI, as_transaction, transaction_replies
 from kvclient.errors import KvError, ReplyError
 from kvclient.routing.address import Address
 from kvclient.routing.plan import Merge
@@ -142,7 +142,9 @@ class _Group(Composite):
         for index in self._indexes[len(answered) :]:
             error = judge(self._batch.parts[index])
             if error is None:
-                rest.append(self._batch.single(index))
+                single = self._batch.single(index)
+                single.was_sent = request.was_sent
+                rest.append(single)
             else:
                 self._batch.put(index, error)
         return rest
@@ -154,12 +156,14 @@ class Transaction(Composite):
     def __init__(
         self,
         parts: Sequence[Argv],
+        end: Argv,
         future: asyncio.Future[list[Any]],
         deadline: float,
         again: Again,
     ) -> None:
         self.parts = parts
-        self.request = Request(MULTI, None, self, deadline, as_transaction(parts))
+        self._end = end
+        self.request = Request(MULTI, None, self, deadline, as_transaction(parts, end))
         self._future = future
         self._again = again
 
@@ -184,7 +188,7 @@ class Transaction(Composite):
 
     def unfinished(self, request: Request, judge: Judge) -> list[Request]:
         """It is judged as a whole, by its end."""
-        error = judge(EXEC)
+        error = judge(self._end)
         if error is None:
             return [self.request]
         self.set_exception(error)
@@ -225,7 +229,7 @@ class Asked(Composite):
 class Pinned(Composite):
     """A request that belongs to one node, whatever the router says."""
 
-    def __init__(self, address: Address, future: asyncio.Future[Any]) -> None:
+    def __init__(self, address: Address, future: asyncio.Future[Any] | _Place) -> None:
         self.address = address
         self._future = future
 

@@ -8,12 +8,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from kvclient.aio.core import Core
-from kvclient.aio.locks import Lock
 from kvclient.aio.nodes import Node
-from kvclient.aio.pipelines import Pipeline
+from kvclient.aio.once import Once
 from kvclient.aio.scripts import Script
 from kvclient.aio.subscriptions import Subscription
-from kvclient.aio.watching import Watch
 from kvclient.arguments import Argv
 from kvclient.batches import check_queued, check_shared, raise_first
 from kvclient.commands import Commands
@@ -26,6 +24,9 @@ from kvclient.urls import node_address
 from kvclient.wire.encoding import Argument
 
 if TYPE_CHECKING:
+    from kvclient.aio.locks import Lock
+    from kvclient.aio.pipelines import Pipeline
+    from kvclient.aio.watching import Watch
     from kvclient.routing.ring import RingRouter
 
 R = TypeVar("R")
@@ -68,11 +69,15 @@ class AsyncClient(Commands[T]):
             options["decode"] = decode
         self._use(Core(Options.from_url(url, **options)), None)
 
-    def _use(self, core: Core, deadline_s: float | None) -> None:
+    def _use(self, core: Core, deadline_s: float | None, once: Once | None = None) -> None:
         self._core = core = observed(core)
         self._deadline_s = core.options.deadline_s if deadline_s is None else deadline_s
-        # The sender's own method stands in for `_send`: one call less on the way of every request.
+        # A method of the sender's stands in for `_send`: one call less on the way of a request.
         self.__dict__["_send"] = core.sender(self._deadline_s).send
+        self._once = once or (Once(core) if core.options.exactly_once else None)
+        if self._once is not None:
+            self.__dict__["_send"] = partial(self._once.send, deadline_s=self._deadline_s)
+        self._send_all = core.send_all if self._once is None else self._once.send_all
 
     @property
     def options(self) -> Options:
@@ -116,7 +121,7 @@ class AsyncClient(Commands[T]):
         if seconds <= 0:
             raise ArgumentError(f"a deadline is {seconds} s, must be above 0")
         view: AsyncClient[T] = AsyncClient.__new__(AsyncClient)
-        view._use(self._core, seconds)
+        view._use(self._core, seconds, self._once)
         return view
 
     def execute(self, *argv: Argument) -> Awaitable[Any]:
@@ -140,25 +145,32 @@ class AsyncClient(Commands[T]):
         parts = [tuple(request) for request in requests]
         for part in parts:
             check_queued(part)
-        replies = await self._core.send_all(parts, self._deadline_s, is_transaction=False)
+        replies = await self._send_all(parts, self._deadline_s, is_transaction=False)
         if raise_errors:
             raise_first(replies)
         return replies
 
     def pipeline(self) -> Pipeline[T]:
         """Return a queue of requests that are sent together; each stands alone."""
-        return Pipeline(
-            partial(self._core.send_all, deadline_s=self._deadline_s, is_transaction=False)
-        )
+        return self._queue(is_transaction=False)
 
     def transaction(self) -> Pipeline[T]:
         """Return a queue of requests that are executed as one (MULTI ... EXEC)."""
+        return self._queue(is_transaction=True)
+
+    def _queue(self, is_transaction: bool) -> Pipeline[T]:
+        # All methods once more, a third of the time that importing this module would take.
+        from kvclient.aio.pipelines import Pipeline
+
+        send_all = self._send_all
         return Pipeline(
-            partial(self._core.send_all, deadline_s=self._deadline_s, is_transaction=True)
+            partial(send_all, deadline_s=self._deadline_s, is_transaction=is_transaction)
         )
 
     def watch(self, *keys: Argument) -> Watch[T]:
         """Return keys under watch: `async with` it, read, and execute its `transaction()`."""
+        from kvclient.aio.watching import Watch  # it has pipelines: see `_queue`
+
         return Watch(self._core, keys, self._deadline_s)
 
     async def transact(
@@ -187,6 +199,9 @@ class AsyncClient(Commands[T]):
         self, name: str, *, ttl_s: float = 10.0, wait_s: float | None = None, renew: bool = True
     ) -> Lock:
         """Return a lock that processes share; see `Lock`."""
+        # What makes its random owners takes a tenth of the time of all other imports.
+        from kvclient.aio.locks import Lock
+
         return Lock(self, name, ttl_s, wait_s, renew)
 
     def subscribe(

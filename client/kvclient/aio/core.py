@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import events
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -18,10 +18,18 @@ from kvclient.aio.connection import Connection
 from kvclient.aio.link import Link
 from kvclient.aio.mapping import Mapping
 from kvclient.aio.private import Private
-from kvclient.errors import KvError, ProtocolError, ReplyError, Unavailable, UsageError
+from kvclient.batches import EXEC
+from kvclient.errors import (
+    KvError,
+    ProtocolError,
+    ReplyError,
+    Unavailable,
+    UnknownRequestError,
+    UsageError,
+)
 from kvclient.forks import fork_generation
 from kvclient.options import Options
-from kvclient.retrying import backoff_s, check_single, is_for_later
+from kvclient.retrying import after_forgetting, backoff_s, check_single, is_for_later
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
 from kvclient.wire.channel import Argv, Channel, Gate, Request, Sender, Shape
@@ -77,13 +85,17 @@ class Core:
         self.route(Request(argv, shape, pinned, loop.time() + deadline_s))
         return future
 
+    def begun(self, call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Begin what takes several requests, as if it were one."""
+        return self.bound_loop().create_task(call)
+
     def send_all(
-        self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool
+        self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool, end: Argv = EXEC
     ) -> asyncio.Future[list[Any]]:
         """Send many requests; return the future of their replies, errors among them.
 
-        A transaction goes to one node and is executed as one; the others are sent to the nodes
-        that their keys name, side by side.
+        A transaction goes to one node and is executed as one, at `end`; the others are sent to the
+        nodes that their keys name, side by side.
         """
         loop = self.bound_loop()
         sizes = [sum([len(as_wire(argument)) for argument in part]) for part in parts]
@@ -93,7 +105,7 @@ class Core:
             future.set_result([])
         elif is_transaction:
             self.router.address_of_all(parts)  # where they are apart, that is said at once
-            transaction = Transaction(parts, future, deadline, self._transaction_again)
+            transaction = Transaction(parts, end, future, deadline, self._transaction_again)
             self._when_mapped(deadline, future, partial(self.route, transaction.request))
         else:
             batch = Batch(parts, future, deadline)
@@ -195,7 +207,11 @@ class Core:
         whole = Whole(request, plan.merge)
         batch = Batch([part.argv for part in plan.parts], whole, request.deadline)
         for index, part in enumerate(plan.parts):
-            self._send_group(batch, part.address, [index])
+            single = batch.single(index)
+            if not part.indexes:
+                # Without keys the router would send a repetition everywhere again.
+                single.future = Pinned(part.address, single.future)
+            self.link(part.address).submit(single)
 
     def address_of(self, argv: Argv) -> Address:
         """Return the one leader that a request belongs to."""
@@ -287,6 +303,9 @@ class Core:
     def _is_sent_again(self, address: Address, request: Request, error: ReplyError) -> bool:
         """Send a request again that the node at `address` refused, if that helps."""
         assert self._loop is not None
+        if isinstance(error, UnknownRequestError) and request.was_sent:
+            request.fail(after_forgetting(request.argv, address))
+            return True
         try:
             redirect = self.router.redirected(error, address)
         except ProtocolError as strange:

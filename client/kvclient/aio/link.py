@@ -164,9 +164,9 @@ class Link:
     def tick(self, now: float) -> bool:
         """End what is past its deadline; return whether anything is still under way.
 
-        A connection on which nothing comes while the first of those who wait is past its deadline
-        is given up: the others get a new one. (While the first is not, the server may well be busy
-        with it.)
+        A connection on which nothing came for half the client's deadline, while the first of those
+        who wait is past its own, is given up: the others get a new one. (While the first is not,
+        the server may well be busy with it.)
         """
         self._expire_held(now)
         channel = self.channel
@@ -179,7 +179,7 @@ class Link:
             return False
         for request in channel.expire(now):
             unfinished(request, partial(self._late, True, None))
-        silent_s = self.options.deadline_s
+        silent_s = self.options.deadline_s / 2
         if channel.has_received:
             channel.has_received = False
             self._silent_since = now
@@ -195,7 +195,9 @@ class Link:
         if not self._held:
             return
         kept: deque[Request] = deque()
-        failure = self._failure if self.channel is None else None
+        failure: BaseException | None = None
+        if self.channel is None:
+            failure = self._failure or ConnectError("the server has not answered yet")
         for request in self._held:
             if request.future.done():
                 continue

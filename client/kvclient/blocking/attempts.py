@@ -9,10 +9,24 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from kvclient.batches import ASKING, EXEC, as_transaction, transaction_replies
+from kvclient.batches import ASKING, as_transaction, transaction_replies
 from kvclient.blocking.connection import Connection, as_protocol_error, is_time_limit
-from kvclient.errors import ArgumentError, ConnectError, KvError, ReplyError, Unavailable
-from kvclient.retrying import after_deadline, after_loss, backoff_s, is_for_later, may_repeat
+from kvclient.errors import (
+    ArgumentError,
+    ConnectError,
+    KvError,
+    ReplyError,
+    Unavailable,
+    UnknownRequestError,
+)
+from kvclient.retrying import (
+    after_deadline,
+    after_forgetting,
+    after_loss,
+    backoff_s,
+    is_for_later,
+    may_repeat,
+)
 from kvclient.routing.address import Address
 from kvclient.wire.channel import Argv
 
@@ -103,7 +117,12 @@ class Attempts:
     def _replies_of_parts(self) -> Any:
         """Ask each node for its part; make one reply of theirs."""
         plan = self._core.router.split(self._argv)
-        return plan.merge([self._core.single(part.argv, self._until) for part in plan.parts])
+        replies = []
+        for part in plan.parts:
+            # Without keys the router would send it everywhere again.
+            pinned = None if part.indexes else part.address
+            replies.append(self._core.single(part.argv, self._until, pinned))
+        return plan.merge(replies)
 
     def _lost(self, connection: Connection, error: OSError) -> float:
         """The connection failed: go on where the request may be repeated, else raise."""
@@ -137,6 +156,8 @@ class Attempts:
         """An error reply: go on where another attempt will help, else raise it."""
         if not isinstance(error, ReplyError):
             raise error
+        if isinstance(error, UnknownRequestError) and self._was_sent:
+            raise after_forgetting(self._argv, self._address) from error
         redirect = None
         if self._pinned is None:
             redirect = self._core.router.redirected(error, self._address)
@@ -181,13 +202,14 @@ class Attempts:
         return backoff_s(self._number, options.backoff_min_s, options.backoff_max_s)
 
 
-def transaction(core: Core, parts: Sequence[Argv], until: float) -> list[Any]:
-    """Return the replies of requests that are executed as one.
+def transaction(core: Core, parts: Sequence[Argv], end: Argv, until: float) -> list[Any]:
+    """Return the replies of requests that are executed as one, at `end`: EXEC, maybe numbered.
 
-    It is sent again where the node says that nothing of it was executed, never when its reply was
-    lost.
+    It is sent again where the node says that nothing of it was executed; when its reply was lost,
+    only under a number.
     """
-    requests = as_transaction(parts)
+    requests = as_transaction(parts, end)
+    was_sent = False
     address = core.router.address_of_all(parts)
     attempt = 0
     while True:
@@ -195,8 +217,10 @@ def transaction(core: Core, parts: Sequence[Argv], until: float) -> list[Any]:
         try:
             connection = core.connection(address, time.monotonic(), until)
             try:
-                return transaction_replies(_exchanged(core, connection, requests, until))
+                return transaction_replies(_exchanged(core, connection, requests, end, until))
             except ReplyError as error:
+                if isinstance(error, UnknownRequestError) and was_sent:
+                    raise after_forgetting(end, address) from error
                 redirect = core.router.redirected(error, address)
                 if redirect is None and not is_for_later(error):
                     raise
@@ -204,11 +228,14 @@ def transaction(core: Core, parts: Sequence[Argv], until: float) -> list[Any]:
                     attempt += 1
                     address = redirect.address
                     asking = [ASKING] if redirect.asking else []
-                    requests = asking + as_transaction(parts)
+                    requests = asking + as_transaction(parts, end)
                     continue
                 failure = error
+            except ConnectError:
+                was_sent = was_sent or connection.line.was_sent
+                raise
         except ConnectError as error:
-            failure = after_deadline(EXEC, False, address, error)
+            failure = after_deadline(end, was_sent, address, error)
         pause = backoff_s(attempt, core.options.backoff_min_s, core.options.backoff_max_s)
         if time.monotonic() + pause >= until:
             raise failure
@@ -217,10 +244,12 @@ def transaction(core: Core, parts: Sequence[Argv], until: float) -> list[Any]:
         core.map_is_old()
         core.ensure_map(until)
         address = core.router.address_of_all(parts)
-        requests = as_transaction(parts)
+        requests = as_transaction(parts, end)
 
 
-def _exchanged(core: Core, connection: Connection, requests: list[Argv], until: float) -> list[Any]:
+def _exchanged(
+    core: Core, connection: Connection, requests: list[Argv], end: Argv, until: float
+) -> list[Any]:
     replies: list[Any] = []
     try:
         connection.limit(max(until - time.monotonic(), _LIMIT_S_MIN))
@@ -229,8 +258,8 @@ def _exchanged(core: Core, connection: Connection, requests: list[Argv], until: 
         core.discard(connection)
         was_sent = connection.line.was_sent
         if is_time_limit(error):
-            raise after_deadline(EXEC, was_sent, connection.address) from None
-        unknown = after_loss(EXEC, was_sent, connection.address, error)
+            raise after_deadline(end, was_sent, connection.address) from None
+        unknown = after_loss(end, was_sent, connection.address, error)
         raise unknown or ConnectError(str(error)) from error
     except BaseException as error:
         core.discard(connection)
@@ -242,6 +271,7 @@ def group_replies(core: Core, parts: list[Argv], address: Address, until: float)
     """Return the replies of requests that go to one node together, errors among them."""
     replies: list[Any] = [None] * len(parts)
     left = list(range(len(parts)))
+    resent: set[int] = set()
     attempt = 0
     while left:
         try:
@@ -253,11 +283,15 @@ def group_replies(core: Core, parts: list[Argv], address: Address, until: float)
                 core.map_is_old()
                 for index in left:
                     replies[index] = error if is_final else core.single(parts[index], until)
-                return replies
+                break
             time.sleep(pause)
         else:
             left = _exchange_group(core, connection, parts, left, replies, until)
+            resent.update(left)
         attempt += 1
+    for index in resent:
+        if isinstance(replies[index], UnknownRequestError):
+            replies[index] = after_forgetting(parts[index], address)
     return replies
 
 

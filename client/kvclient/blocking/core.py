@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from kvclient.batches import shaped
+from kvclient.batches import EXEC, shaped
 from kvclient.blocking.attempts import Attempts, group_replies, transaction
 from kvclient.blocking.connection import Connection
 from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
@@ -41,13 +41,7 @@ class Sender:
 
     def send(self, argv: Argv, shape: Shape | None = None) -> Any:
         """Send a request; return what `shape` makes of its reply."""
-        reply = Attempts(self._core, argv, self._deadline_s).reply()
-        if shape is None:
-            return reply
-        value = shaped(argv, shape, reply)
-        if isinstance(value, Exception):
-            raise value
-        return value
+        return self._core.submit(argv, shape, self._deadline_s)
 
 
 class Core:
@@ -76,6 +70,20 @@ class Core:
         """Return the way in for calls with such a deadline."""
         return Sender(self, deadline_s)
 
+    def submit(self, argv: Argv, shape: Shape | None, deadline_s: float) -> Any:
+        """Send a request where it belongs; return what `shape` makes of its reply."""
+        reply = Attempts(self, argv, deadline_s).reply()
+        if shape is None:
+            return reply
+        value = shaped(argv, shape, reply)
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    def begun(self, result: Any) -> Any:
+        """Return the result of what took several requests."""
+        return result
+
     def send_waiting(
         self, argv: Argv, shape: Shape | None, timeout_s: float, deadline_s: float
     ) -> Any:
@@ -97,11 +105,13 @@ class Core:
             raise value
         return value
 
-    def send_all(self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool) -> list[Any]:
+    def send_all(
+        self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool, end: Argv = EXEC
+    ) -> list[Any]:
         """Send many requests; return their replies, errors among them.
 
-        A transaction goes to one node and is executed as one; the others are sent to the nodes
-        that their keys name, node by node.
+        A transaction goes to one node and is executed as one, at `end`; the others are sent to the
+        nodes that their keys name, node by node.
         """
         if not parts:
             return []
@@ -112,7 +122,7 @@ class Core:
         if is_transaction:
             self.router.address_of_all(parts)  # where they are apart, that is said at once
             self.ensure_map(until)
-            return transaction(self, parts, until)
+            return transaction(self, parts, end, until)
         try:
             self.ensure_map(until)
         except KvError as error:
@@ -140,11 +150,11 @@ class Core:
             return True
         return is_for_later(error)
 
-    def single(self, part: Argv, until: float) -> Any:
+    def single(self, part: Argv, until: float, pinned: Address | None = None) -> Any:
         """Return the reply to one part of many, an error as a value."""
         try:
             left_s = max(until - time.monotonic(), _LIMIT_S_MIN)
-            return Attempts(self, part, left_s).reply()
+            return Attempts(self, part, left_s, pinned=pinned).reply()
         except KvError as error:
             return error
 

@@ -282,7 +282,8 @@ class Channel:
         left = self.awaiting[self.head :]
         unsent_from: i64 = len(left) - self.unflushed
         for position, request in enumerate(left):
-            request.was_sent = position < unsent_from
+            # Once it was, on any connection, it stays so.
+            request.was_sent = request.was_sent or position < unsent_from
         self.awaiting = []
         self.head = 0
         self.bytes_in_flight = 0

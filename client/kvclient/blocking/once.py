@@ -1,0 +1,128 @@
+# Generated from client/kvclient/aio/once.py by `make client`.
+# mypy: disable-error-code=no-any-return
+"""Exactly-once requests: writes that carry a number, by which a kvnode knows a repetition again.
+
+What may be repeated anyhow is sent as it is, and so is what REQUEST cannot carry: commands that
+wait, and those whose keys lie on several nodes. An UnknownRequestError means that the request was
+sent once and not executed (`Core` says OutcomeUnknown where it was sent before): the id was
+forgotten, and the request goes out again under another.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from kvclient.batches import EXEC
+from kvclient.blocking.core import Core
+from kvclient.errors import ConfigurationError, ReplyError, UnknownRequestError
+from kvclient.request_numbers import ASK_ID, RequestNumbers
+from kvclient.retrying import may_repeat
+from kvclient.wire.channel import Argv, Shape
+
+
+class Once:
+    """Sends the requests of one client, and all its views, exactly once."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._numbers: RequestNumbers | None = None
+        self._lock = threading.Lock()
+
+    def send(self, argv: Argv, shape: Shape | None = None, *, deadline_s: float) -> Any:
+        """Send a request; its result is what `shape` makes of its reply."""
+        if self._is_bare(argv):
+            return self._core.submit(argv, shape, deadline_s)
+        return self._core.begun(self._send(argv, shape, deadline_s))
+
+    def _is_bare(self, argv: Argv) -> bool:
+        return may_repeat(argv) or self._core.router.address_of(argv) is None
+
+    def _send(self, argv: Argv, shape: Shape | None, deadline_s: float) -> Any:
+        until = time.monotonic() + deadline_s
+        while True:
+            numbers, number = self._taken(deadline_s)
+            carried = numbers.carried(number, argv)
+            try:
+                return self._core.submit(carried, shape, until - time.monotonic())
+            except UnknownRequestError:
+                self._forget(numbers)
+                if time.monotonic() >= until:
+                    raise
+            finally:
+                numbers.settle(number)
+
+    def send_all(self, parts: Sequence[Argv], deadline_s: float, is_transaction: bool) -> list[Any]:
+        """Send many requests; return their replies, errors among them."""
+        if is_transaction:
+            return self._transaction(parts, deadline_s)
+        until = time.monotonic() + deadline_s
+        replies: list[Any] = [None] * len(parts)
+        left = list(range(len(parts)))
+        while left:
+            taken: list[tuple[RequestNumbers, int]] = []
+            carried: list[Argv] = []
+            try:
+                for index in left:
+                    part = parts[index]
+                    if not self._is_bare(part):
+                        numbers, number = self._taken(deadline_s)
+                        taken.append((numbers, number))
+                        part = numbers.carried(number, part)
+                    carried.append(part)
+                left_s = until - time.monotonic()
+                answers = self._core.send_all(carried, left_s, is_transaction=False)
+            finally:
+                for numbers, number in taken:
+                    numbers.settle(number)
+            again = []
+            for index, reply in zip(left, answers):
+                replies[index] = reply
+                if isinstance(reply, UnknownRequestError) and time.monotonic() < until:
+                    again.append(index)
+            if again:
+                self._numbers = None
+            left = again
+        return replies
+
+    def _transaction(self, parts: Sequence[Argv], deadline_s: float) -> list[Any]:
+        until = time.monotonic() + deadline_s
+        while True:
+            numbers, number = self._taken(deadline_s)
+            end = numbers.carried(number, EXEC)
+            try:
+                left_s = until - time.monotonic()
+                return self._core.send_all(parts, left_s, is_transaction=True, end=end)
+            except UnknownRequestError:
+                self._forget(numbers)
+                if time.monotonic() >= until:
+                    raise
+            finally:
+                numbers.settle(number)
+
+    def _taken(self, deadline_s: float) -> tuple[RequestNumbers, int]:
+        """Return a number, of a new id where the one before is full, old, or forgotten."""
+        with self._lock:
+            numbers = self._numbers
+            now = time.monotonic()
+            if numbers is None or not numbers.is_fit(now):
+                numbers = RequestNumbers(self._new_id(deadline_s), now)
+                self._numbers = numbers
+            return numbers, numbers.take(now)
+
+    def _forget(self, numbers: RequestNumbers) -> None:
+        if self._numbers is numbers:
+            self._numbers = None
+
+    def _new_id(self, deadline_s: float) -> Any:
+        try:
+            return self._core.submit(ASK_ID, None, deadline_s)
+        except ReplyError as error:
+            if error.message.lower().startswith("err unknown command"):
+                raise ConfigurationError(
+                    "exactly_once is True, must be False with a server that is no kvnode:"
+                    " it does not know REQUEST"
+                ) from None
+            raise
