@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -19,9 +20,11 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 import kvclient.compat.asyncio
+import kvclient.compat.blocking
 from kvclient.compat import OutcomeUnknown, Redis
 from kvclient.compat.blocking import client_of
 from kvclient.compat.transport import options_of
+from kvclient.options import Options
 
 from ..wire.servers import Server
 
@@ -121,6 +124,23 @@ def test_all_of_one_pool_share_the_transport(port: int) -> None:
     second.close()
     first.close()
     assert first.incr("n") == 3  # as redis-py: the next command connects anew
+
+
+def test_a_client_may_be_collected_while_another_connects(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = Redis(port=port), Redis(port=port)
+    old.ping()
+
+    def options_at_a_bad_moment(pool: Any) -> Options:
+        old.close()  # as its `__del__` does
+        return options_of(pool)
+
+    monkeypatch.setattr(kvclient.compat.blocking, "options_of", options_at_a_bad_moment)
+    worker = threading.Thread(target=new.ping, daemon=True)
+    worker.start()
+    worker.join(10)
+    assert not worker.is_alive()
 
 
 def test_pipelines_and_transactions(r: Any) -> None:

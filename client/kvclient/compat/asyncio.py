@@ -116,7 +116,7 @@ class Pipeline(redis.asyncio.client.Pipeline):
             client = client_of(self.connection_pool)
             if self.scripts:
                 await self._load_scripts(client)
-            replies = await client._core.send_all(parts, client._deadline_s, is_transaction)
+            replies = await client._send_all(parts, client._deadline_s, is_transaction)
         except KvError as error:
             raised = counterpart(error)
             if isinstance(error, ReplyError) and error.place is not None:
