@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -19,9 +20,11 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 import kvclient.compat.asyncio
+import kvclient.compat.blocking
 from kvclient.compat import OutcomeUnknown, Redis
 from kvclient.compat.blocking import client_of
 from kvclient.compat.transport import options_of
+from kvclient.options import Options
 
 from ..wire.servers import Server
 
@@ -104,6 +107,14 @@ def test_it_is_a_redis_and_speaks_like_one(r: Any) -> None:
     assert sorted(r.scan_iter("?")) == ["h", "k", "z"]
 
 
+def test_other_encodings(port: int) -> None:
+    made: Any = Redis(port=port, encoding="latin-1", decode_responses=True)
+    with made as r, Redis(port=port) as direct:
+        r.set("clé", "été")
+        assert r.get("clé") == "été"
+        assert direct.get("clé".encode("latin-1")) == "été".encode("latin-1")
+
+
 def test_all_of_one_pool_share_the_transport(port: int) -> None:
     pool = redis.ConnectionPool(port=port)
     first, second = Redis(connection_pool=pool), Redis.from_pool(pool)
@@ -113,6 +124,23 @@ def test_all_of_one_pool_share_the_transport(port: int) -> None:
     second.close()
     first.close()
     assert first.incr("n") == 3  # as redis-py: the next command connects anew
+
+
+def test_a_client_may_be_collected_while_another_connects(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = Redis(port=port), Redis(port=port)
+    old.ping()
+
+    def options_at_a_bad_moment(pool: Any) -> Options:
+        old.close()  # as its `__del__` does
+        return options_of(pool)
+
+    monkeypatch.setattr(kvclient.compat.blocking, "options_of", options_at_a_bad_moment)
+    worker = threading.Thread(target=new.ping, daemon=True)
+    worker.start()
+    worker.join(10)
+    assert not worker.is_alive()
 
 
 def test_pipelines_and_transactions(r: Any) -> None:
@@ -174,6 +202,10 @@ def test_errors_are_those_of_redis_py(r: Any, port: int) -> None:
         r.lpush("k", 1)
     with pytest.raises(redis.DataError):
         r.set("k", None)
+    with pytest.raises(redis.DataError):
+        r.execute_command("CONFIG", None)
+    with pytest.raises(redis.DataError):
+        r.pipeline().set("k", True).execute()
     with pytest.raises(NoScriptError):
         r.evalsha("0" * 40, 0)
     with pytest.raises(redis.AuthenticationError):

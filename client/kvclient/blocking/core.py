@@ -61,8 +61,9 @@ class Core:
         self._own = _Own()
         # Of all threads, so that `close` finds them; a thread that ends lets go of its own.
         self._all: weakref.WeakSet[Connection] = weakref.WeakSet()
-        # A new one in a child: some thread of the parent may have held it.
-        self._lock = threading.Lock()
+        # A new one in a child: some thread of the parent may have held it. Whoever holds it may be
+        # interrupted by a `__del__` that closes the client.
+        self._lock = threading.RLock()
 
     # --- the ways in ------------------------------------------------------------------------------
 

@@ -71,11 +71,11 @@ class Redis(redis.asyncio.Redis):
         encoder = self.get_encoder()
         argv = words(encoder, args)
         is_single = self.single_connection_client or self.connection is not None
-        if is_single or needs_own_connection(argv):
-            return await super().execute_command(*args, **options)
-        client = client_of(self.connection_pool)
         reply: Any
         try:
+            if is_single or needs_own_connection(argv):
+                return await super().execute_command(*args, **options)
+            client = client_of(self.connection_pool)
             if traits_of(argv).blocks(argv):
                 reply = await client._send_blocking(argv, None, wait_s(argv))
             else:
@@ -110,13 +110,13 @@ class Pipeline(redis.asyncio.client.Pipeline):
         encoder = self.get_encoder()
         sent = [each for each in commands if not is_transaction or is_sent_in_transaction(each)]
         parts = [words(encoder, args) for args, _ in sent]
-        if self.connection is not None or not is_for_the_transport(parts, is_transaction):
-            return await super().execute(raise_on_error)
-        client = client_of(self.connection_pool)
         try:
+            if self.connection is not None or not is_for_the_transport(parts, is_transaction):
+                return await super().execute(raise_on_error)
+            client = client_of(self.connection_pool)
             if self.scripts:
                 await self._load_scripts(client)
-            replies = await client._core.send_all(parts, client._deadline_s, is_transaction)
+            replies = await client._send_all(parts, client._deadline_s, is_transaction)
         except KvError as error:
             raised = counterpart(error)
             if isinstance(error, ReplyError) and error.place is not None:

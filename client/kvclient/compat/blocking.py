@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Final, Self, cast
 from weakref import WeakKeyDictionary
 
@@ -29,25 +28,23 @@ from kvclient.errors import KvError, ReplyError
 from kvclient.traits import traits_of
 
 _clients: Final[WeakKeyDictionary[Any, Client[bytes]]] = WeakKeyDictionary()
-_lock: Final = threading.Lock()
 
 
 def client_of(pool: Any) -> Client[bytes]:
     """Return the client that stands in for a pool: all that is made of one pool shares it."""
     client = _clients.get(pool)
     if client is None:
-        with _lock:
-            client = _clients.get(pool)
-            if client is None:
-                client = _clients[pool] = Client.__new__(Client)
-                client._use(Core(options_of(pool)), None)
+        made: Client[bytes] = Client.__new__(Client)
+        made._use(Core(options_of(pool)), None)
+        # Without a lock, which a client that is collected right here would wait for in `close`:
+        # of two threads the second gets the first one's, and its own has no connections.
+        client = _clients.setdefault(pool, made)
     return client
 
 
 def close_client_of(pool: Any) -> None:
     """Close the connections; the next command makes new ones, as with redis-py."""
-    with _lock:
-        client = _clients.pop(pool, None)
+    client = _clients.pop(pool, None)
     if client is not None:
         client.close()
 
@@ -70,11 +67,11 @@ class Redis(redis.Redis):
         """Send a command; return what redis-py makes of its reply."""
         encoder = self.get_encoder()
         argv = words(encoder, args)
-        if self.connection is not None or needs_own_connection(argv):
-            return super().execute_command(*args, **options)
-        client = client_of(self.connection_pool)
         reply: Any
         try:
+            if self.connection is not None or needs_own_connection(argv):
+                return super().execute_command(*args, **options)
+            client = client_of(self.connection_pool)
             if traits_of(argv).blocks(argv):
                 reply = client._send_blocking(argv, None, wait_s(argv))
             else:
@@ -106,13 +103,13 @@ class Pipeline(redis.client.Pipeline):
         encoder = self.get_encoder()
         sent = [each for each in commands if not is_transaction or is_sent_in_transaction(each)]
         parts = [words(encoder, args) for args, _ in sent]
-        if self.connection is not None or not is_for_the_transport(parts, is_transaction):
-            return super().execute(raise_on_error)
-        client = client_of(self.connection_pool)
         try:
+            if self.connection is not None or not is_for_the_transport(parts, is_transaction):
+                return super().execute(raise_on_error)
+            client = client_of(self.connection_pool)
             if self.scripts:
                 self._load_scripts(client)
-            replies = client._core.send_all(parts, client._deadline_s, is_transaction)
+            replies = client._send_all(parts, client._deadline_s, is_transaction)
         except KvError as error:
             raised = counterpart(error)
             if isinstance(error, ReplyError) and error.place is not None:

@@ -11,11 +11,12 @@ from redis.exceptions import RedisError
 from kvclient.options import Options
 from kvclient.routing.address import Address
 from kvclient.traits import traits_of
+from kvclient.wire.encoding import Argument, as_wire
 
 Command: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 """A queued command as redis-py keeps it: its words, and the options of its callback."""
 
-Argv: TypeAlias = tuple[bytes, ...]
+Argv: TypeAlias = tuple[Argument, ...]
 
 _UNMAPPED: Final = (
     *("cache", "cache_config", "credential_provider", "oss_cluster_maint_notifications_handler"),
@@ -97,6 +98,9 @@ def words(encoder: Encoder, args: Sequence[Any]) -> Argv:
     name = args[0]
     if isinstance(name, str) and " " in name:
         args = (*name.split(), *args[1:])
+    if encoder.encoding == "utf-8" and encoder.encoding_errors == "strict":
+        # As this client writes text by itself, and numbers as redis-py does.
+        return tuple(args)
     return tuple(bytes(encoder.encode(arg)) for arg in args)
 
 
@@ -132,7 +136,7 @@ def is_for_the_transport(parts: Sequence[Argv], is_transaction: bool) -> bool:
 
 def wait_s(argv: Argv) -> float:
     """Return for how long the server may let a request wait; 0 for ever, or when that is unsaid."""
-    name = argv[0].upper()
+    name = as_wire(argv[0]).upper()
     if name in _WAIT_IS_LAST:
         return _number(argv[-1])
     if name in _WAIT_IS_FIRST:
@@ -140,14 +144,14 @@ def wait_s(argv: Argv) -> float:
     if name == b"WAIT":
         return _number(argv[-1]) / 1000
     for place, word in enumerate(argv[:-1]):
-        if word.upper() == b"BLOCK":
+        if as_wire(word).upper() == b"BLOCK":
             return _number(argv[place + 1]) / 1000
     return 0.0
 
 
-def _number(word: bytes) -> float:
+def _number(word: Argument) -> float:
     try:
-        return max(float(word), 0.0)
+        return max(float(as_wire(word)), 0.0)
     except ValueError:
         # The server says what is wrong with it.
         return 0.0
