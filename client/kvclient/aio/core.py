@@ -264,7 +264,8 @@ class Core:
         self.private = Private(self)
         self._ticker = None
         self.gate.belong(loop)
-        if self.options.mode != "standalone":
+        # Where reads take turns between nodes, asking the router twice would skip every other one.
+        if self.options.mode != "standalone" and self.options.read_from == "leader":
             self.gate.find = self._channel_of
 
     def _channel_of(self, argv: Argv) -> Channel | None:
