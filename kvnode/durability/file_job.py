@@ -78,8 +78,14 @@ class FileJob(Sink):
             self._worker.join()
 
     def _run(self) -> None:
-        while not self.is_over:
-            self._do(self._queue.get())
+        try:
+            while not self.is_over:
+                self._do(self._queue.get())
+        finally:
+            if not self.is_over:
+                # A mistake of ours ended the thread; nobody may wait for the file for ever.
+                self.error = "its thread has ended"
+                self.is_over = True
 
     def _do(self, data: bytes | None) -> None:
         """Write some bytes, or bring the file to its end."""

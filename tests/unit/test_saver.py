@@ -256,3 +256,23 @@ def test_a_save_at_the_end_is_made_where_there_are_rules(disk: MemoryDisk) -> No
     disk.room = 1000
     assert engine.send([b"SHUTDOWN"]) == b""
     assert loaded(disk)[0, b"a"][1] == b"1"
+
+
+class FaultyDisk(MemoryDisk):
+    """One whose writing thread meets a mistake of ours."""
+
+    def step(self, operation: str) -> None:
+        if operation == "write":
+            raise RuntimeError("a mistake")
+        super().step(operation)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_waits_for_a_thread_that_has_ended() -> None:
+    disk = FaultyDisk()
+    disk.is_threaded = True
+    engine = engine_on(disk)
+    engine.send([b"SET", b"a", b"1"])
+    engine.send([b"BGSAVE"])
+    finish(engine)
+    assert b"rdb_last_bgsave_status:err" in engine.send([b"INFO", b"persistence"])
