@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from kvclient.batches import ASKING, raise_first, shaped
 from kvclient.errors import ConnectError, DeadlineExceeded, ProtocolError, ReplyError
@@ -153,8 +154,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's is no asyncio.Transport, but has all its methods.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Hand on the replies; a stream that is no RESP ends the connection."""
@@ -259,8 +260,11 @@ class Connection(asyncio.Protocol):
         self.is_closed = True
         transport, self._transport = self._transport, None
         if transport is not None and self._generation == fork_generation():
-            with suppress(OSError):
-                transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            # By a socket of our own: what uvloop hands out cannot be shut down.
+            with suppress(OSError, ValueError):
+                number = os.dup(transport.get_extra_info("socket").fileno())
+                with socket.socket(fileno=number) as own:
+                    own.shutdown(socket.SHUT_RDWR)
 
     def _ask_flush(self) -> None:
         self._loop.call_soon(self._flush)
