@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kvclient.blocking.core import Core
 
 _LIMIT_S_MIN: Final = 0.001
-_GROUP_MAX: Final = 1000
+GROUP_MAX: Final = 1000
 """So many requests of a batch leave before their replies are read: what comes after them surely
 was not sent when the connection is lost."""
 
@@ -243,6 +243,8 @@ def _exchanged(core: Core, connection: Connection, requests: list[Argv], until: 
             raise after_deadline(EXEC, was_sent, connection.address) from None
         unknown = after_loss(EXEC, was_sent, connection.address, error)
         raise unknown or ConnectError(str(error)) from error
+    except ArgumentError:
+        raise  # before anything was sent
     except BaseException as error:
         core.discard(connection)
         raise as_protocol_error(error) from error
@@ -285,7 +287,7 @@ def _exchange_group(
     answered: list[Any] = []
     try:
         while done < len(indexes):
-            now_asked = indexes[done : done + _GROUP_MAX]
+            now_asked = indexes[done : done + GROUP_MAX]
             answered = []
             connection.limit(max(until - time.monotonic(), _LIMIT_S_MIN))
             connection.line.exchange_all([parts[index] for index in now_asked], answered)
@@ -301,7 +303,7 @@ def _exchange_group(
         for position in range(done + len(answered), len(indexes)):
             index = indexes[position]
             part = parts[index]
-            was_sent = position < done + _GROUP_MAX and connection.line.was_sent
+            was_sent = position < done + GROUP_MAX and connection.line.was_sent
             if is_time_limit(error):
                 replies[index] = after_deadline(part, was_sent, connection.address)
             elif core.is_closed and not (was_sent and not may_repeat(part)):
@@ -311,6 +313,8 @@ def _exchange_group(
                 if replies[index] is None:
                     again.append(index)
         return again
+    except ArgumentError:
+        raise  # before anything was sent
     except BaseException as error:
         core.discard(connection)
         raise as_protocol_error(error) from error

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from kvclient.batches import shaped
-from kvclient.blocking.attempts import Attempts, group_replies, transaction
+from kvclient.blocking.attempts import GROUP_MAX, Attempts, group_replies, transaction
 from kvclient.blocking.connection import Connection
 from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
 from kvclient.forks import fork_generation
@@ -105,10 +105,13 @@ class Core:
         """
         if not parts:
             return []
+        until = time.monotonic() + deadline_s
+        if not is_transaction and self.options.mode == "standalone" and len(parts) <= GROUP_MAX:
+            replies = group_replies(self, list(parts), self.options.addresses[0], until)
+            return self._gone_on(parts, replies, until)
         for part in parts:
             for argument in part:
                 as_wire(argument)
-        until = time.monotonic() + deadline_s
         if is_transaction:
             self.router.address_of_all(parts)  # where they are apart, that is said at once
             self.ensure_map(until)
@@ -117,7 +120,7 @@ class Core:
             self.ensure_map(until)
         except KvError as error:
             return [error] * len(parts)
-        replies: list[Any] = [None] * len(parts)
+        replies = [None] * len(parts)
         groups: dict[Address, list[int]] = {}
         addresses = [self.router.address_of(part) for part in parts]
         for index, address in enumerate(addresses):
@@ -129,6 +132,10 @@ class Core:
             group = group_replies(self, [parts[index] for index in indexes], address, until)
             for index, reply in zip(indexes, group):
                 replies[index] = reply
+        return self._gone_on(parts, replies, until)
+
+    def _gone_on(self, parts: Sequence[Argv], replies: list[Any], until: float) -> list[Any]:
+        """Ask again, one by one, for what was refused for now or belongs elsewhere."""
         for index, reply in enumerate(replies):
             if isinstance(reply, ReplyError) and self._goes_on(reply):
                 replies[index] = self.single(parts[index], until)
