@@ -188,6 +188,9 @@ class Core:
 
     def _send_batch(self, batch: Batch, sizes: list[int]) -> None:
         """Send the parts of a batch in groups, each to the node of its parts."""
+        if self.options.mode == "standalone" and sum(sizes) <= _GROUP_BYTES:
+            self._send_group(batch, self.options.addresses[0], range(len(sizes)))
+            return
         groups: dict[Address, list[int]] = {}
         room: dict[Address, int] = {}
         addresses = [self.router.address_of(part) for part in batch.parts]
@@ -205,7 +208,7 @@ class Core:
         if self.router.map_is_due:
             self.mapping.refresh()
 
-    def _send_group(self, batch: Batch, address: Address, indexes: list[int]) -> None:
+    def _send_group(self, batch: Batch, address: Address, indexes: Sequence[int]) -> None:
         again = partial(self._is_sent_again, address)
         self.link(address).submit(batch.group(indexes, again))
 
