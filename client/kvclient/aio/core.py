@@ -24,6 +24,7 @@ from kvclient.options import Options
 from kvclient.retrying import backoff_s, check_single, follows_at_once, is_for_later
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
+from kvclient.traits import traits_of
 from kvclient.wire.channel import Argv, Channel, Gate, Request, Sender, Shape
 from kvclient.wire.encoding import as_wire, sizes_of
 
@@ -246,13 +247,16 @@ class Core:
         self.private = Private(self)
         self._ticker = None
         self.gate.belong(loop)
-        if self.options.mode != "standalone":
+        if self.options.mode != "standalone" and self.options.read_from == "leader":
             self.gate.find = self._channel_of
 
     def _channel_of(self, argv: Argv) -> Channel | None:
-        """Return the connection that a request belongs to, None where it is not so simple."""
+        """Return the connection that a request belongs to, None where it is not so simple.
+
+        Only where one key decides: of nodes that take turns `route` alone may name the next.
+        """
         router = self.router
-        if router.map_is_due:
+        if router.map_is_due or not traits_of(argv).only_place:
             return None
         address = router.address_of(argv)
         link = None if address is None else self.links.get(address)
