@@ -153,8 +153,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        # Not an instance of it on uvloop, whose transports are classes of its own.
-        self._transport = cast(asyncio.Transport, transport)
+        # uvloop's is no asyncio.Transport, but has all its methods.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Hand on the replies; a stream that is no RESP ends the connection."""
@@ -259,7 +259,8 @@ class Connection(asyncio.Protocol):
         self.is_closed = True
         transport, self._transport = self._transport, None
         if transport is not None and self._generation == fork_generation():
-            # A TypeError of uvloop: it lends no socket, and closed this one with its loop.
+            # uvloop lends no socket (a TypeError), and closed this one with its loop: its number
+            # may be another's by now.
             with suppress(OSError, TypeError):
                 transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
