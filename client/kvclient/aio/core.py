@@ -38,6 +38,7 @@ from kvclient.retrying import (
 )
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
+from kvclient.traits import traits_of
 from kvclient.wire.channel import Argv, Channel, Gate, Request, Sender, Shape
 from kvclient.wire.encoding import as_wire, sizes_of
 
@@ -272,9 +273,12 @@ class Core:
             self.gate.find = self._channel_of
 
     def _channel_of(self, argv: Argv) -> Channel | None:
-        """Return the connection that a request belongs to, None where it is not so simple."""
+        """Return the connection that a request belongs to, None where it is not so simple.
+
+        Only where one key decides: of nodes that take turns `route` alone may name the next.
+        """
         router = self.router
-        if router.map_is_due:
+        if router.map_is_due or not traits_of(argv).only_place:
             return None
         address = router.address_of(argv)
         link = None if address is None else self.links.get(address)
