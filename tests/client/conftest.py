@@ -11,6 +11,8 @@ import pytest_asyncio
 
 from ..wire.servers import Server, both_servers, redis_server
 from .clusters import RedisCluster
+from .flavour import KINDS as FLAVOURS
+from .flavour import Flavour
 from .transport import AnyAsyncClient, AnyClient, connect, connect_async
 
 KINDS = list(product(("kvnode", "redis-server"), (2, 3), (False, True)))
@@ -44,6 +46,13 @@ def redis_cluster() -> Iterator[RedisCluster]:
     """A cluster of three leaders with a follower each."""
     with RedisCluster(leaders=3, followers=1) as cluster:
         yield cluster
+
+
+@pytest.fixture(params=FLAVOURS)
+def f(request: pytest.FixtureRequest) -> Iterator[Flavour]:
+    """Makes blocking clients, or asynchronous ones on either kind of loop."""
+    with Flavour(request.param) as flavour:
+        yield flavour
 
 
 @pytest.fixture(params=KINDS, ids=NAMES)

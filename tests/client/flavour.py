@@ -1,26 +1,32 @@
-"""One test for both flavours: a blocking client, or an asynchronous one on a loop of its own."""
+"""One test for all flavours: a blocking client, or an asynchronous one on a loop of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Final, Self
+
+import uvloop
 
 from kvclient import AsyncClient, Client
+
+KINDS: Final = ("blocking", "asyncio", "uvloop")
 
 
 class Flavour:
     """Makes clients, and does with them what a test says; closes them in the end."""
 
-    def __init__(self, is_async: bool) -> None:
-        self.is_async = is_async
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.is_async = kind != "blocking"
         self._clients: list[Any] = []
         self._runner: asyncio.Runner | None = None
 
     def __enter__(self) -> Self:
         if self.is_async:
-            self._runner = asyncio.Runner()
+            factory = uvloop.new_event_loop if self.kind == "uvloop" else None
+            self._runner = asyncio.Runner(loop_factory=factory)
         return self
 
     def __exit__(self, *failure: object) -> None:

@@ -26,12 +26,6 @@ def url(redis: Server) -> str:
     return f"kv://127.0.0.1:{redis.port}"
 
 
-@pytest.fixture(params=[False, True], ids=["blocking", "async"])
-def f(request: pytest.FixtureRequest) -> Any:
-    with Flavour(request.param) as flavour:
-        yield flavour
-
-
 async def test_ten_thousand_tasks_with_defaults(url: str) -> None:
     async with AsyncClient(url, deadline_s=60.0) as client:
 

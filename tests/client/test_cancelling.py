@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import uvloop
 
 from kvclient import AsyncClient, Client
 
@@ -19,9 +20,10 @@ from .cancellations import storms
 from .fake_server import FakeServer
 
 
-async def test_random_cancellations(redis: Server) -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_random_cancellations(run: Callable[[Any], Any], redis: Server) -> None:
     redis.revive()
-    outcomes = await storms(redis.port, 3000, seed=5)
+    outcomes = run(storms(redis.port, 3000, seed=5))
     assert outcomes["cancelled"] > 300 and outcomes["done"] > 300
 
 

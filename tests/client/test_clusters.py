@@ -39,7 +39,7 @@ def url(cluster: RedisCluster) -> str:
     return f"kv://{host}:{port}?mode=cluster"
 
 
-@pytest.fixture(params=[False, True], ids=["blocking", "async"])
+@pytest.fixture(params=["blocking", "asyncio"])
 def f(request: pytest.FixtureRequest) -> Iterator[Flavour]:
     with Flavour(request.param) as flavour:
         yield flavour

@@ -35,12 +35,6 @@ def server() -> Iterator[FakeServer]:
         yield fake
 
 
-@pytest.fixture(params=[False, True], ids=["blocking", "async"])
-def f(request: pytest.FixtureRequest) -> Iterator[Flavour]:
-    with Flavour(request.param) as flavour:
-        yield flavour
-
-
 def fails(f: Flavour, url: str, error: type[Exception], **options: object) -> str:
     """Say how single calls, many() and waiting ones fail: all of them alike, and in time."""
     client = f.client(url, deadline_s=DEADLINE_S, **options)

@@ -30,12 +30,6 @@ def server() -> Iterator[FakeServer]:
         yield fake
 
 
-@pytest.fixture(params=[False, True], ids=["blocking", "async"])
-def f(request: pytest.FixtureRequest) -> Iterator[Flavour]:
-    with Flavour(request.param) as flavour:
-        yield flavour
-
-
 @pytest.fixture
 def c(f: Flavour, server: FakeServer) -> Any:
     return f.client(f"kv://127.0.0.1:{server.port}")
@@ -258,7 +252,7 @@ def test_a_reply_that_is_none_ends_the_connection(
     assert f.do(lambda: c.get("none")) is None
 
 
-@pytest.mark.parametrize("f", [True], indirect=True, ids=["async"])
+@pytest.mark.parametrize("f", ["asyncio", "uvloop"], indirect=True)
 def test_a_reply_that_nobody_asked_for_is_given_to_nobody(
     f: Flavour, c: Any, server: FakeServer
 ) -> None:

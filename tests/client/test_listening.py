@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -17,12 +16,6 @@ from kvclient.messages import Gap, Message
 from ..wire.proxy import Proxy
 from ..wire.servers import Server
 from .flavour import Flavour
-
-
-@pytest.fixture(params=[False, True], ids=["blocking", "async"])
-def f(request: pytest.FixtureRequest) -> Iterator[Flavour]:
-    with Flavour(request.param) as flavour:
-        yield flavour
 
 
 @pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])

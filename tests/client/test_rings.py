@@ -26,12 +26,6 @@ def nodes() -> Iterator[list[Server]]:
         yield [stack.enter_context(redis_server()) for _ in range(NODES)]
 
 
-@pytest.fixture(params=[False, True], ids=["blocking", "async"])
-def f(request: pytest.FixtureRequest) -> Iterator[Flavour]:
-    with Flavour(request.param) as flavour:
-        yield flavour
-
-
 @pytest.fixture
 def c(f: Flavour, nodes: list[Server]) -> Any:
     for node in nodes:

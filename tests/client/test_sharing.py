@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import uvloop
 
 from kvclient import AsyncClient, Client
 from kvclient.errors import KvError, OutcomeUnknown, Unavailable, UsageError
@@ -184,7 +185,8 @@ def test_an_async_client_goes_on_after_a_fork(url: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:unclosed", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_one_loop_after_another_is_served(url: str) -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_one_loop_after_another_is_served(run: Any, url: str) -> None:
     client = AsyncClient(url, decode=True)
 
     async def use(n: int) -> None:
@@ -195,8 +197,8 @@ def test_one_loop_after_another_is_served(url: str) -> None:
             pass
 
     for n in range(3):
-        asyncio.run(use(n))
-    asyncio.run(client.close())
+        run(use(n))
+    run(client.close())
 
 
 def test_two_loops_at_once_are_refused_clearly(url: str) -> None:

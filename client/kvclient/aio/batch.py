@@ -79,8 +79,18 @@ class Batch:
 
     def group(self, indexes: Sequence[int], again: Again) -> Request:
         """Return the request that asks for some of the parts."""
-        parts = [self.parts[index] for index in indexes]
+        if len(indexes) == len(self.parts):
+            parts = list(self.parts)
+        else:
+            parts = [self.parts[index] for index in indexes]
         return Request(parts[0], None, _Group(self, indexes, again), self.deadline, parts)
+
+    def put_all(self, replies: list[Any]) -> None:
+        """Take the replies of all parts."""
+        self._replies = replies
+        self._left = 0
+        if not self.future.done():
+            self.future.set_result(replies)
 
     def put(self, index: int, reply: Any) -> None:
         """Take one reply; the first one counts."""
@@ -124,6 +134,13 @@ class _Group(Composite):
     def set_result(self, replies: list[Any]) -> None:
         self._is_over = True
         batch = self._batch
+        if len(replies) == len(batch.parts):
+            for reply in replies:
+                if isinstance(reply, ReplyError):
+                    break
+            else:
+                batch.put_all(replies)
+                return
         for index, reply in zip(self._indexes, replies):
             if isinstance(reply, ReplyError) and self._again(batch.single(index), reply):
                 continue

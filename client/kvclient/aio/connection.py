@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -154,8 +153,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        # Not an instance of it on uvloop, whose transports are classes of its own.
-        self._transport = cast(asyncio.Transport, transport)
+        # uvloop's is no asyncio.Transport, but has all its methods.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Hand on the replies; a stream that is no RESP ends the connection."""
@@ -260,11 +259,10 @@ class Connection(asyncio.Protocol):
         self.is_closed = True
         transport, self._transport = self._transport, None
         if transport is not None and self._generation == fork_generation():
-            # Through a descriptor of its own: the sockets of transports leave shutdown out.
-            with suppress(OSError):
-                descriptor = os.dup(transport.get_extra_info("socket").fileno())
-                with socket.socket(fileno=descriptor) as twin:
-                    twin.shutdown(socket.SHUT_RDWR)
+            # uvloop lends no socket (a TypeError), and closed this one with its loop: its number
+            # may be another's by now.
+            with suppress(OSError, TypeError):
+                transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     def _ask_flush(self) -> None:
         self._loop.call_soon(self._flush)

@@ -38,6 +38,7 @@ from kvclient.retrying import (
 )
 from kvclient.routing.address import Address
 from kvclient.routing.router import Router, router_of
+from kvclient.traits import traits_of
 from kvclient.wire.channel import Argv, Channel, Gate, Request, Sender, Shape
 from kvclient.wire.encoding import as_wire, sizes_of
 
@@ -188,6 +189,9 @@ class Core:
 
     def _send_batch(self, batch: Batch, sizes: list[int]) -> None:
         """Send the parts of a batch in groups, each to the node of its parts."""
+        if self.options.mode == "standalone" and sum(sizes) <= _GROUP_BYTES:
+            self._send_group(batch, self.options.addresses[0], range(len(sizes)))
+            return
         groups: dict[Address, list[int]] = {}
         room: dict[Address, int] = {}
         addresses = [self.router.address_of(part) for part in batch.parts]
@@ -205,7 +209,7 @@ class Core:
         if self.router.map_is_due:
             self.mapping.refresh()
 
-    def _send_group(self, batch: Batch, address: Address, indexes: list[int]) -> None:
+    def _send_group(self, batch: Batch, address: Address, indexes: Sequence[int]) -> None:
         again = partial(self._is_sent_again, address)
         self.link(address).submit(batch.group(indexes, again))
 
@@ -269,9 +273,12 @@ class Core:
             self.gate.find = self._channel_of
 
     def _channel_of(self, argv: Argv) -> Channel | None:
-        """Return the connection that a request belongs to, None where it is not so simple."""
+        """Return the connection that a request belongs to, None where it is not so simple.
+
+        Only where one key decides: of nodes that take turns `route` alone may name the next.
+        """
         router = self.router
-        if router.map_is_due:
+        if router.map_is_due or not traits_of(argv).only_place:
             return None
         address = router.address_of(argv)
         link = None if address is None else self.links.get(address)

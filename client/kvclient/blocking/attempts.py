@@ -261,6 +261,8 @@ def _exchanged(
             raise after_deadline(end, was_sent, connection.address) from None
         unknown = after_loss(end, was_sent, connection.address, error)
         raise unknown or ConnectError(str(error)) from error
+    except ArgumentError:
+        raise  # before anything was sent
     except BaseException as error:
         core.discard(connection)
         raise as_protocol_error(error) from error
@@ -334,6 +336,8 @@ def _exchange_group(
                 if replies[index] is None:
                     again.append(index)
         return again
+    except ArgumentError:
+        raise  # before anything was sent
     except BaseException as error:
         core.discard(connection)
         raise as_protocol_error(error) from error
