@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
@@ -61,6 +62,34 @@ class AsyncClient(Commands[T]):
         if decode is not None:
             options["decode"] = decode
         self._use(Core(Options.from_url(url, **options)), None)
+
+    @overload
+    @staticmethod
+    def embedded(
+        path: str | PathLike[str] | None = None, *, decode: Literal[False] = False
+    ) -> AsyncClient[bytes]: ...
+
+    @overload
+    @staticmethod
+    def embedded(
+        path: str | PathLike[str] | None = None, *, decode: Literal[True]
+    ) -> AsyncClient[str]: ...
+
+    @staticmethod
+    def embedded(
+        path: str | PathLike[str] | None = None, *, decode: bool = False
+    ) -> AsyncClient[Any]:
+        """Return a client of a node in this process, without a server; close it at the end.
+
+        Its data is in memory only, or with `path` also in that folder, which one process uses at a
+        time (ConfigurationError names it). What is there is loaded before this returns.
+        """
+        # The server's engine, which no other client needs.
+        from kvclient.aio.embedded import EmbeddedCore
+
+        client: AsyncClient[Any] = AsyncClient.__new__(AsyncClient)
+        client._use(EmbeddedCore(path, decode), None)
+        return client
 
     def _use(self, core: Core, deadline_s: float | None) -> None:
         self._core = core
@@ -189,6 +218,7 @@ class AsyncClient(Commands[T]):
         return f"{type(self).__name__}({', '.join(map(str, self.options.addresses))})"
 
     def __getstate__(self) -> dict[str, Any]:
+        self._core.check_portable()
         return {"options": self.options, "deadline_s": self._deadline_s}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

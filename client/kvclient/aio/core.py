@@ -45,6 +45,9 @@ class Core:
         self._ticker: asyncio.TimerHandle | None = None
         self._refresh: asyncio.Task[None] | None = None
 
+    def check_portable(self) -> None:
+        """Raise UsageError where a client in another process could not reach the same data."""
+
     def sender(self, deadline_s: float) -> Sender:
         """Return the way in for calls with such a deadline."""
         return Sender(
@@ -170,7 +173,7 @@ class Core:
         attempt = 0
         while True:
             try:
-                connection = await open_connection(self.options, address)
+                connection = await self._new_connection(address)
                 self._lent.add(connection)
                 return connection
             except ConnectError:
@@ -180,6 +183,9 @@ class Core:
             attempt += 1
             await asyncio.sleep(pause)
             address = self._private_address(argv)
+
+    async def _new_connection(self, address: Address) -> Connection:
+        return await open_connection(self.options, address)
 
     async def give_back(self, connection: Connection, is_clean: bool) -> None:
         """Take a connection back; it is closed unless it is clean: no reply due, no state."""

@@ -47,7 +47,7 @@ class Connection:
         self.address = address
         self.generation = fork_generation()
         self._limit_s = 0.0
-        self._socket = _dial(options, address)
+        self._socket = self._dial(options)
         self.line = Line(options.decode, self._socket.sendall, self._socket.recv, ignore)
         try:
             self._greet(options)
@@ -55,6 +55,9 @@ class Connection:
             self.close()
             raise
         self.used_at = time.monotonic()
+
+    def _dial(self, options: Options) -> socket.socket:
+        return _dial(options, self.address)
 
     def _greet(self, options: Options) -> None:
         """Agree on the protocol, log in, select: RESP3, or RESP2 where the server has no HELLO."""

@@ -60,6 +60,9 @@ class Core:
         self._lock = threading.Lock()
         self._is_closed = False
 
+    def check_portable(self) -> None:
+        """Raise UsageError where a client in another process could not reach the same data."""
+
     def sender(self, deadline_s: float) -> Sender:
         """Return the way in for calls with such a deadline."""
         return Sender(self, deadline_s)
@@ -157,10 +160,13 @@ class Core:
     def _opened(self, address: Address) -> Connection:
         if self._is_closed:
             raise UsageError(_CLOSED)
-        connection = Connection(self.options, address)
+        connection = self._new_connection(address)
         with self._lock:
             self._all.add(connection)
         return connection
+
+    def _new_connection(self, address: Address) -> Connection:
+        return Connection(self.options, address)
 
     def discard(self, connection: Connection) -> None:
         """Close a connection of this thread."""
