@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, overload
 from kvclient.arguments import Argv
 from kvclient.batches import check_queued, check_shared, raise_first
 from kvclient.blocking.commands import Commands
+from kvclient.blocking.consumers import Consumer
 from kvclient.blocking.core import Core
 from kvclient.blocking.locks import Lock
 from kvclient.blocking.pipelines import Pipeline
@@ -194,6 +195,23 @@ class Client(Commands[T]):
     ) -> Subscription[T]:
         """Return a subscription: `with` it, and iterate over its messages."""
         return Subscription(self._core, channels, patterns, shards)
+
+    def consumer(
+        self,
+        *streams: Argument,
+        group: Argument,
+        name: Argument,
+        count: int = 100,
+        block_s: float = 5.0,
+        claim_idle_s: float | None = None,
+        start: Argument = "0",
+    ) -> Consumer[T]:
+        """Return a consumer of a group: iterate over its entries, and `ack` each; see `Consumer`.
+
+        A group that is missing is made to begin behind the id `start` ("$": with what comes later).
+        It reads up to `count` entries at once, and waits up to `block_s` seconds at a time.
+        """
+        return Consumer(self, streams, group, name, count, block_s, claim_idle_s, start)
 
     def close(self) -> None:
         """Close the connections; calls that wait end with Unavailable."""
