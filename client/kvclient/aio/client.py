@@ -17,6 +17,7 @@ from kvclient.aio.subscriptions import Subscription
 from kvclient.aio.watching import Watch
 from kvclient.arguments import Argv
 from kvclient.batches import check_queued, check_shared, raise_first
+from kvclient.cache import CacheStats
 from kvclient.commands import Commands
 from kvclient.errors import ArgumentError, TransactionAborted
 from kvclient.options import Options
@@ -214,6 +215,10 @@ class AsyncClient(Commands[T]):
         It reads up to `count` entries at once, and waits up to `block_s` seconds at a time.
         """
         return Consumer(self, streams, group, name, count, block_s, claim_idle_s, start)
+
+    def cache_stats(self) -> CacheStats:
+        """Return how often the cache (option cache_bytes_max) had a reply, and what it holds."""
+        return self._core.cache_stats()
 
     async def close(self) -> None:
         """Close the connections; calls that wait end with Unavailable."""

@@ -14,9 +14,11 @@ from functools import partial
 from typing import Any, Final
 
 from kvclient.aio.batch import Batch, Whole
+from kvclient.aio.caching import CachingSender, Tracking
 from kvclient.aio.connection import Connection, open_connection
 from kvclient.aio.link import Link
 from kvclient.batches import MULTI, as_transaction, transaction_replies
+from kvclient.cache import CacheStats
 from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
 from kvclient.options import Options
 from kvclient.retrying import after_loss, backoff_s, check_single, is_for_later, may_repeat
@@ -44,15 +46,17 @@ class Core:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._refresh: asyncio.Task[None] | None = None
+        self.tracking = Tracking(options.cache_bytes_max) if options.cache_bytes_max else None
 
     def check_portable(self) -> None:
         """Raise UsageError where a client in another process could not reach the same data."""
 
-    def sender(self, deadline_s: float) -> Sender:
+    def sender(self, deadline_s: float) -> Sender | CachingSender:
         """Return the way in for calls with such a deadline."""
-        return Sender(
+        sender = Sender(
             self.gate, deadline_s, events._get_running_loop, self._start_ticking, self.submit
         )
+        return sender if self.tracking is None else CachingSender(self.tracking, sender.send)
 
     def submit(self, argv: Argv, shape: Shape | None, deadline_s: float) -> asyncio.Future[Any]:
         """Send a request where it belongs; for what the Sender cannot write at once."""
@@ -76,6 +80,8 @@ class Core:
         for part in parts:
             for argument in part:
                 as_wire(argument)
+            if self.tracking is not None:
+                self.tracking.cache.note_sent(part)
         future: asyncio.Future[list[Any]] = loop.create_future()
         if not parts:
             future.set_result([])
@@ -138,6 +144,8 @@ class Core:
         """
         for argument in argv:
             as_wire(argument)
+        if self.tracking is not None:
+            self.tracking.cache.note_sent(argv)
         while True:
             connection = await self.lend(argv)
             is_clean = False
@@ -216,6 +224,9 @@ class Core:
                 " make one client for each loop"
             )
         self._loop = loop
+        if self.tracking is not None:
+            for link in self._links.values():
+                self.tracking.lost(link)
         self._links.clear()
         self._idle.clear()
         self._lent.clear()
@@ -227,6 +238,13 @@ class Core:
 
     def _link_changed(self, link: Link) -> None:
         """A link was opened or lost: with one node alone, calls write to it directly."""
+        if self.tracking is not None:
+            if link.connection is None:
+                self.tracking.lost(link)
+            else:
+                assert self._loop is not None
+                deadline = self._loop.time() + self.options.deadline_s
+                self.tracking.opened(link, link.connection, deadline)
         if self.options.mode == "standalone":
             self.gate.channel = link.channel
 
@@ -235,7 +253,9 @@ class Core:
         self.gate.now = self._loop.time()
 
     def _pushed(self, link: Link, message: list[Any]) -> None:
-        """Nothing that a shared connection asked for comes as a push."""
+        """An invalidation, where there is a cache; nothing else comes unasked."""
+        if self.tracking is not None:
+            self.tracking.cache.take_push(message)
 
     # --- what a node refuses ----------------------------------------------------------------------
 
@@ -316,6 +336,10 @@ class Core:
         else:
             self.gate.is_ticking = False
 
+    def cache_stats(self) -> CacheStats:
+        """Return the counters of the cache."""
+        return self.tracking.cache.stats() if self.tracking is not None else CacheStats(0, 0, 0, 0)
+
     # --- the end ----------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -328,6 +352,8 @@ class Core:
             self._refresh.cancel()
         for link in self._links.values():
             link.close(Unavailable(_CLOSED))
+            if self.tracking is not None:
+                self.tracking.lost(link)
         self._links.clear()
         for connection in list(self._lent):
             connection.abort(Unavailable(_CLOSED))

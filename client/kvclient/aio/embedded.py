@@ -1,8 +1,6 @@
 """The Core of an embedded client: calls go into the engine, connections end in its sessions.
 
-A call is executed at once, and its future is done when the caller gets it. So that a task which
-calls again and again leaves the others their turn, each `_CALLS_PER_TURN`th future is settled by
-the loop.
+A call is executed at once, and its future is done when the caller gets it.
 """
 
 from __future__ import annotations
@@ -13,10 +11,11 @@ import weakref
 from asyncio import events
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from kvclient.aio.connection import Connection, Plain
 from kvclient.aio.core import Core
+from kvclient.aio.turns import Turns
 from kvclient.batches import as_transaction, raise_first, shaped, transaction_replies
 from kvclient.embedded.caller import ELSEWHERE, Caller
 from kvclient.embedded.engine import Engine, Outlet
@@ -27,8 +26,6 @@ from kvclient.retrying import after_deadline, may_repeat
 from kvclient.routing.address import Address
 from kvclient.wire.channel import Argv, Shape
 
-_CALLS_PER_TURN: Final = 64
-
 
 class EmbeddedSender:
     """The way in for calls with one deadline, which holds only for those that have to wait."""
@@ -37,7 +34,7 @@ class EmbeddedSender:
         self._core = core
         self._call = core.caller.call
         self._deadline_s = deadline_s
-        self._calls = 0
+        self._turns = Turns()
 
     def send(self, argv: Argv, shape: Shape | None = None) -> asyncio.Future[Any]:
         """Execute a request; return the future of what `shape` makes of its reply."""
@@ -50,25 +47,7 @@ class EmbeddedSender:
             return core.submit(argv, shape, self._deadline_s)
         if shape is not None:
             reply = shaped(argv, shape, reply)
-        future: asyncio.Future[Any] = loop.create_future()
-        self._calls += 1
-        if self._calls == _CALLS_PER_TURN:
-            self._calls = 0
-            loop.call_soon(_settle, future, reply)
-        elif isinstance(reply, Exception):
-            future.set_exception(reply)
-        else:
-            future.set_result(reply)
-        return future
-
-
-def _settle(future: asyncio.Future[Any], reply: Any) -> None:
-    if future.done():
-        return
-    if isinstance(reply, Exception):
-        future.set_exception(reply)
-    else:
-        future.set_result(reply)
+        return self._turns.done(loop, reply)
 
 
 class EmbeddedCore(Core):

@@ -20,6 +20,7 @@ from kvclient.blocking.pipelines import Pipeline
 from kvclient.blocking.scripts import Script
 from kvclient.blocking.subscriptions import Subscription
 from kvclient.blocking.watching import Watch
+from kvclient.cache import CacheStats
 from kvclient.errors import ArgumentError, TransactionAborted
 from kvclient.options import Options
 from kvclient.results import T
@@ -212,6 +213,10 @@ class Client(Commands[T]):
         It reads up to `count` entries at once, and waits up to `block_s` seconds at a time.
         """
         return Consumer(self, streams, group, name, count, block_s, claim_idle_s, start)
+
+    def cache_stats(self) -> CacheStats:
+        """Return how often the cache (option cache_bytes_max) had a reply, and what it holds."""
+        return self._core.cache_stats()
 
     def close(self) -> None:
         """Close the connections; calls that wait end with Unavailable."""

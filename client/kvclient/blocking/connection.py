@@ -136,9 +136,9 @@ class Connection:
         """May the next request go here? Not after a fork, an interruption, or the server's end."""
         if self.generation != fork_generation() or not self.line.is_clean:
             return False
-        return now - self.used_at < _STALE_AFTER_S or not self._has_ended()
+        return now - self.used_at < _STALE_AFTER_S or not self.has_ended()
 
-    def _has_ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Look, without waiting, whether the server has closed the connection."""
         self._socket.setblocking(False)
         try:
@@ -151,6 +151,10 @@ class Connection:
             # Pushes: nobody waits for a reply.
             self.line.take_pushes(data)
         return not data
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for who wants to know whether something has come."""
+        return self._socket.fileno()
 
     def close(self) -> None:
         """Close the socket; a thread that waits on it wakes up."""

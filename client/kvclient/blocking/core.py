@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from kvclient.batches import as_transaction, shaped, transaction_replies
 from kvclient.blocking.attempts import Attempts, GroupAttempts
+from kvclient.blocking.caching import Caches, CachingSender, Tracking
 from kvclient.blocking.connection import Connection
-from kvclient.errors import ConnectError, KvError, ReplyError, UsageError
+from kvclient.cache import CacheStats
+from kvclient.errors import ConfigurationError, ConnectError, KvError, ReplyError, UsageError
 from kvclient.options import Options
 from kvclient.retrying import backoff_s, check_single, is_for_later
 from kvclient.routing.address import Address
@@ -59,13 +61,25 @@ class Core:
         self._all: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._is_closed = False
+        self._caches = Caches(options.cache_bytes_max) if options.cache_bytes_max else None
 
     def check_portable(self) -> None:
         """Raise UsageError where a client in another process could not reach the same data."""
 
-    def sender(self, deadline_s: float) -> Sender:
+    def sender(self, deadline_s: float) -> Sender | CachingSender:
         """Return the way in for calls with such a deadline."""
-        return Sender(self, deadline_s)
+        sender = Sender(self, deadline_s)
+        return sender if self._caches is None else CachingSender(self._caches, sender.send)
+
+    def cache_stats(self) -> CacheStats:
+        """Return the counters of this thread's cache."""
+        return self._caches.stats() if self._caches is not None else CacheStats(0, 0, 0, 0)
+
+    def _note_sent(self, parts: Sequence[Argv]) -> None:
+        """Drop from the cache what these requests may change."""
+        if self._caches is not None:
+            for part in parts:
+                self._caches.tracking.cache.note_sent(part)
 
     def send_waiting(
         self, argv: Argv, shape: Shape | None, timeout_s: float, deadline_s: float
@@ -74,6 +88,7 @@ class Core:
 
         It is never sent twice if it takes something: OutcomeUnknown if its reply is lost.
         """
+        self._note_sent([argv])
         value = shaped(argv, shape, Attempts(self, argv, deadline_s, timeout_s).reply())
         if isinstance(value, Exception):
             raise value
@@ -87,6 +102,7 @@ class Core:
         """
         if not parts:
             return []
+        self._note_sent(parts)
         if is_transaction:
             address = self.router.address_of_all(parts)
             transaction = as_transaction(parts)
@@ -154,8 +170,20 @@ class Core:
         if connection is not None:
             self.discard(connection)
         connection = self._opened(address)
+        if self._caches is not None:
+            self._track(self._caches.tracking, connection)
         own[address] = connection
         return connection
+
+    def _track(self, tracking: Tracking, connection: Connection) -> None:
+        """Have this thread's cache told what changes."""
+        try:
+            tracking.opened(connection, self.options.connect_timeout_s)
+        except ReplyError as error:
+            connection.close()
+            raise ConfigurationError(
+                f"cache_bytes_max cannot be used: the server does not track keys: {error}"
+            ) from error
 
     def _opened(self, address: Address) -> Connection:
         if self._is_closed:
@@ -171,6 +199,8 @@ class Core:
     def discard(self, connection: Connection) -> None:
         """Close a connection of this thread."""
         self.own.connections.pop(connection.address, None)
+        if self._caches is not None:
+            self._caches.tracking.lost(connection)
         connection.close()
 
     def learn_map(self, deadline: float) -> None:

@@ -97,7 +97,8 @@ class EmbeddedConnection(Connection):
         """Let reads wait for as long as it takes."""
         self._session_socket.limit_s = None
 
-    def _has_ended(self) -> bool:
+    def has_ended(self) -> bool:
+        """Look whether the engine has ended the session."""
         return self._session_socket.is_over
 
     def close(self) -> None:
