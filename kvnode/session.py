@@ -119,7 +119,9 @@ class Session:
         self.watch_broken = False
         self.blocked: Blocked | None = None
         self.paused = False
-        self.parked: list[bytes] | None = None  # the request that CLIENT PAUSE stopped
+        # Served before what the parser has: a request that CLIENT PAUSE stopped, or one that a
+        # caller in the process gives as it is.
+        self.parked: list[bytes] | None = None
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.shard_channels: dict[bytes, None] = {}

@@ -27,6 +27,7 @@ CLIENT: Final = "client/kvclient"
 # Hand-written modules under client/kvclient/aio that have a blocking twin beside the commands.
 TWINS: Final = (
     "client",
+    "consumers",
     "locks",
     "once",
     "nodes",

@@ -17,19 +17,20 @@ from kvclient.errors import *  # noqa: F403  # the tree of exceptions belongs to
 if TYPE_CHECKING:
     from kvclient.aio.client import AsyncClient
     from kvclient.blocking.client import Client
-    from kvclient.messages import Gap, Message
+    from kvclient.messages import Entry, Gap, Message
     from kvclient.options import Options
 
 # Loaded when first asked for: asyncio alone takes longer to import than the rest.
 _HOMES = {
     "AsyncClient": "kvclient.aio.client",
     "Client": "kvclient.blocking.client",
+    "Entry": "kvclient.messages",
     "Gap": "kvclient.messages",
     "Message": "kvclient.messages",
     "Options": "kvclient.options",
 }
 
-__all__ = ["AsyncClient", "Client", "Gap", "Message", "Options", *errors.__all__]
+__all__ = ["AsyncClient", "Client", "Entry", "Gap", "Message", "Options", *errors.__all__]
 
 
 def __getattr__(name: str) -> Any:

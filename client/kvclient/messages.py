@@ -1,4 +1,4 @@
-"""What a subscription hands out."""
+"""What subscriptions and consumers hand out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from kvclient.results import T
+from kvclient.wire.encoding import Argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,12 @@ class Gap:
     """The connection was lost and made again: messages of the time between were missed."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[T]):
+    """An entry of a stream, for one consumer of a group; `stream` is named as the caller did."""
+
+    stream: Argument
+    id: T
+    fields: dict[T, T]

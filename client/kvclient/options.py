@@ -62,7 +62,8 @@ class Options:
     read_from: who answers reads in a cluster: "leader", "any", or "prefer_follower".
     bytes_in_flight_max: requests of a connection that wait for replies; beyond, callers wait.
     backoff_min_s, backoff_max_s: the pause before a repetition, which doubles each time.
-    cache_bytes_max: the size of the client-side cache; None for none.
+    cache_bytes_max: the size of the client-side cache, of a blocking client for each thread; None
+        for none. A connection that is silently dead is found by `keepalive_s` only.
     """
 
     addresses: tuple[Address, ...] = (Address(),)

@@ -129,30 +129,38 @@ class _SystemFile(File):
 
 @final
 class SystemDisk(Disk):
-    """The files of the process's working folder, which is what `dir` says."""
+    """The files of a folder; "" is the process's working folder, which a server's `dir` says."""
+
+    def __init__(self, folder: str = "") -> None:
+        super().__init__()
+        self._folder = folder
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, name)
 
     def create(self, name: str) -> File:
         # At the end, wherever that is: it may have been cut since the last write.
-        return _SystemFile(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+        return _SystemFile(self._path(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
 
     def open(self, name: str) -> File:
-        return _SystemFile(name, os.O_RDONLY)
+        return _SystemFile(self._path(name), os.O_RDONLY)
 
     def append(self, name: str) -> File:
-        return _SystemFile(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        return _SystemFile(self._path(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def size(self, name: str) -> int:
         try:
-            return os.stat(name).st_size
+            return os.stat(self._path(name)).st_size
         except FileNotFoundError:
             return -1
 
     def replace(self, old: str, new: str) -> None:
-        os.replace(old, new)
-        _sync_folder(os.path.dirname(new) or ".")
+        path = self._path(new)
+        os.replace(self._path(old), path)
+        _sync_folder(os.path.dirname(path) or ".")
 
     def truncate(self, name: str, size: int) -> None:
-        handle = os.open(name, os.O_WRONLY | os.O_CLOEXEC)
+        handle = os.open(self._path(name), os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.ftruncate(handle, size)
             os.fsync(handle)
@@ -161,22 +169,23 @@ class SystemDisk(Disk):
 
     def remove(self, name: str) -> None:
         try:
-            os.unlink(name)
+            os.unlink(self._path(name))
         except FileNotFoundError:
             pass
 
     def names(self, folder: str) -> list[str]:
         try:
-            return sorted(os.listdir(folder or "."))
+            return sorted(os.listdir(self._path(folder) or "."))
         except FileNotFoundError:
             return []
 
     def make_folder(self, name: str) -> None:
+        path = self._path(name)
         try:
-            os.mkdir(name, _FOLDER_MODE)
+            os.mkdir(path, _FOLDER_MODE)
         except FileExistsError:
             return
-        _sync_folder(os.path.dirname(name) or ".")
+        _sync_folder(os.path.dirname(path) or ".")
 
 
 def _sync_folder(path: str) -> None:

@@ -13,20 +13,35 @@ from kvnode.durability.disk import reason_of
 LOCK_FILE: Final = "kvnode.lock"
 
 
+class FolderTaken(ConfigError):
+    """Another process, or another node of this one, saves to the folder; `holder` is its id."""
+
+    def __init__(self, folder: str, holder: str) -> None:
+        super().__init__(
+            f"dir {folder}: process {holder} saves its data there (allowed: a folder of "
+            'its own for each node, or save "" to save nothing)'
+        )
+        self.holder = holder
+
+
 class FolderLock:
-    """A lock on the working folder, which ends with the process however that ends."""
+    """A lock on a folder, which ends with the process however that ends."""
 
     def __init__(self) -> None:
         self._handle = -1
         self.folder = ""  # empty while it holds none
 
-    def hold(self) -> None:
-        """Take the working folder's lock, and let go of another one's. ConfigError: it is taken."""
-        folder = os.getcwd()
+    def hold(self, folder: str = "") -> None:
+        """Take a folder's lock, and let go of another one's; "" is the working folder.
+
+        ConfigError: it cannot be taken; FolderTaken where somebody has it.
+        """
+        folder = folder or os.getcwd()
         if folder == self.folder:
             return
+        path = os.path.join(folder, LOCK_FILE)
         try:
-            handle = os.open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise ConfigError(
                 f"dir {folder}: {LOCK_FILE}: {reason_of(error)} (allowed: a folder that can be "
@@ -37,10 +52,7 @@ class FolderLock:
         except OSError:
             holder = os.read(handle, 20).decode("ascii", "replace").strip()
             os.close(handle)
-            raise ConfigError(
-                f"dir {folder}: process {holder or '?'} saves its data there (allowed: a folder of "
-                'its own for each node, or save "" to save nothing)'
-            ) from None
+            raise FolderTaken(folder, holder or "?") from None
         with suppress(OSError):  # only for the message above, and the disk may be full
             os.ftruncate(handle, 0)
             os.write(handle, b"%d\n" % os.getpid())

@@ -1,9 +1,13 @@
-"""kvnode and redis-server once per worker; a client of either, in each protocol and decoding."""
+"""kvnode and redis-server once per worker; a client of either, in each protocol and decoding.
+
+And embedded clients, which are tested as the third server; they have no choice of a protocol.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -13,9 +17,20 @@ from ..wire.servers import Server, both_servers, redis_server
 from .clusters import RedisCluster
 from .flavour import KINDS as FLAVOURS
 from .flavour import Flavour
-from .transport import AnyAsyncClient, AnyClient, connect, connect_async
+from .transport import (
+    EMBEDDED,
+    AnyAsyncClient,
+    AnyClient,
+    connect,
+    connect_async,
+    embed,
+    embed_async,
+)
 
-KINDS = list(product(("kvnode", "redis-server"), (2, 3), (False, True)))
+KINDS = [
+    *product(("kvnode", "redis-server"), (2, 3), (False, True)),
+    *product((EMBEDDED,), (3,), (False, True)),
+]
 NAMES = [
     f"{name}-resp{protocol}-{'str' if decode else 'bytes'}" for name, protocol, decode in KINDS
 ]
@@ -63,9 +78,15 @@ def kind(request: pytest.FixtureRequest) -> tuple[str, int, bool]:
 
 
 @pytest.fixture
-def c(kind: tuple[str, int, bool], servers: dict[str, Server]) -> Iterator[AnyClient]:
+def c(
+    kind: tuple[str, int, bool], servers: dict[str, Server], tmp_path: Path
+) -> Iterator[AnyClient]:
     """A client whose server is empty."""
     name, protocol, decode = kind
+    if name == EMBEDDED:
+        with embed(tmp_path / "blocking", decode=decode) as embedded:
+            yield embedded
+        return
     servers[name].revive()
     client = connect(servers[name].port, protocol=protocol, decode=decode)
     try:
@@ -79,11 +100,14 @@ def c(kind: tuple[str, int, bool], servers: dict[str, Server]) -> Iterator[AnyCl
 
 @pytest_asyncio.fixture
 async def a(
-    c: AnyClient, kind: tuple[str, int, bool], servers: dict[str, Server]
+    c: AnyClient, kind: tuple[str, int, bool], servers: dict[str, Server], tmp_path: Path
 ) -> AsyncIterator[AnyAsyncClient]:
-    """An asynchronous client of the same server, which `c` has emptied."""
+    """An asynchronous client of the same server, which `c` emptied; or an embedded one."""
     name, protocol, decode = kind
-    client = connect_async(servers[name].port, protocol=protocol, decode=decode)
+    if name == EMBEDDED:
+        client = embed_async(tmp_path / "async", decode=decode)
+    else:
+        client = connect_async(servers[name].port, protocol=protocol, decode=decode)
     yield client
     await client.close()
 

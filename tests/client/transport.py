@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 from kvclient import AsyncClient, Client
+
+EMBEDDED: Final = "embedded"
 
 AnyClient: TypeAlias = Client[Any]
 AnyAsyncClient: TypeAlias = AsyncClient[Any]
@@ -24,6 +27,16 @@ def connect_async(port: int, *, protocol: int, decode: bool) -> AnyAsyncClient:
         f"kv://127.0.0.1:{port}?protocol={protocol}&decode={_switch(decode)}"
     )
     return client
+
+
+def embed(path: Path, *, decode: bool) -> AnyClient:
+    """Return a blocking client of an engine in this process."""
+    return Client.embedded(path, decode=True) if decode else Client.embedded(path)
+
+
+def embed_async(path: Path, *, decode: bool) -> AnyAsyncClient:
+    """Return an asynchronous client of an engine in this process."""
+    return AsyncClient.embedded(path, decode=True) if decode else AsyncClient.embedded(path)
 
 
 def _switch(is_on: bool) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
+from kvclient.aio.consumers import Consumer
 from kvclient.aio.core import Core
 from kvclient.aio.nodes import Node
 from kvclient.aio.once import Once
@@ -14,6 +16,7 @@ from kvclient.aio.scripts import Script
 from kvclient.aio.subscriptions import Subscription
 from kvclient.arguments import Argv
 from kvclient.batches import check_queued, check_shared, raise_first
+from kvclient.cache import CacheStats
 from kvclient.commands import Commands
 from kvclient.errors import ArgumentError, TransactionAborted, UsageError
 from kvclient.observation import observed
@@ -69,14 +72,42 @@ class AsyncClient(Commands[T]):
             options["decode"] = decode
         self._use(Core(Options.from_url(url, **options)), None)
 
+    @overload
+    @staticmethod
+    def embedded(
+        path: str | PathLike[str] | None = None, *, decode: Literal[False] = False
+    ) -> AsyncClient[bytes]: ...
+
+    @overload
+    @staticmethod
+    def embedded(
+        path: str | PathLike[str] | None = None, *, decode: Literal[True]
+    ) -> AsyncClient[str]: ...
+
+    @staticmethod
+    def embedded(
+        path: str | PathLike[str] | None = None, *, decode: bool = False
+    ) -> AsyncClient[Any]:
+        """Return a client of a node in this process, without a server; close it at the end.
+
+        Its data is in memory only, or with `path` also in that folder, which one process uses at a
+        time (ConfigurationError names it). What is there is loaded before this returns.
+        """
+        # The server's engine, which no other client needs.
+        from kvclient.aio.embedded import EmbeddedCore
+
+        client: AsyncClient[Any] = AsyncClient.__new__(AsyncClient)
+        client._use(EmbeddedCore(path, decode), None)
+        return client
+
     def _use(self, core: Core, deadline_s: float | None, once: Once | None = None) -> None:
         self._core = core = observed(core)
         self._deadline_s = core.options.deadline_s if deadline_s is None else deadline_s
         # A method of the sender's stands in for `_send`: one call less on the way of a request.
-        self.__dict__["_send"] = core.sender(self._deadline_s).send
+        send = self.__dict__["_send"] = core.sender(self._deadline_s).send
         self._once = once or (Once(core) if core.options.exactly_once else None)
         if self._once is not None:
-            self.__dict__["_send"] = partial(self._once.send, deadline_s=self._deadline_s)
+            self.__dict__["_send"] = partial(self._once.send, send, self._deadline_s)
         self._send_all = core.send_all if self._once is None else self._once.send_all
 
     @property
@@ -213,6 +244,27 @@ class AsyncClient(Commands[T]):
         """Return a subscription: `async with` it, and iterate over its messages."""
         return Subscription(self._core, channels, patterns, shards)
 
+    def consumer(
+        self,
+        *streams: Argument,
+        group: Argument,
+        name: Argument,
+        count: int = 100,
+        block_s: float = 5.0,
+        claim_idle_s: float | None = None,
+        start: Argument = "0",
+    ) -> Consumer[T]:
+        """Return a consumer of a group: iterate over its entries, and `ack` each; see `Consumer`.
+
+        A group that is missing is made to begin behind the id `start` ("$": with what comes later).
+        It reads up to `count` entries at once, and waits up to `block_s` seconds at a time.
+        """
+        return Consumer(self, streams, group, name, count, block_s, claim_idle_s, start)
+
+    def cache_stats(self) -> CacheStats:
+        """Return how often the cache (option cache_bytes_max) had a reply, and what it holds."""
+        return self._core.cache_stats()
+
     async def close(self) -> None:
         """Close the connections; calls that wait end with Unavailable."""
         self._core.close()
@@ -234,6 +286,7 @@ class AsyncClient(Commands[T]):
         return f"{type(self).__name__}({', '.join(map(str, self.options.addresses))})"
 
     def __getstate__(self) -> dict[str, Any]:
+        self._core.check_portable()
         return {"options": self.options, "deadline_s": self._deadline_s}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

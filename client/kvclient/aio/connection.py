@@ -156,6 +156,12 @@ class Connection(asyncio.Protocol):
         # uvloop's is no asyncio.Transport, but has all its methods.
         self._transport = cast("asyncio.Transport", transport)
 
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for who wants to know whether something has come."""
+        assert self._transport is not None
+        descriptor: int = self._transport.get_extra_info("socket").fileno()
+        return descriptor
+
     def data_received(self, data: bytes) -> None:
         """Hand on the replies; a stream that is no RESP ends the connection."""
         try:

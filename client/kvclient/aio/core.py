@@ -14,11 +14,13 @@ from functools import partial
 from typing import Any, Final
 
 from kvclient.aio.batch import Asked, Batch, Pinned, Transaction, Whole
-from kvclient.aio.connection import Connection
+from kvclient.aio.caching import CachingSender, Tracking
+from kvclient.aio.connection import Connection, open_connection
 from kvclient.aio.link import Link
 from kvclient.aio.mapping import Mapping
 from kvclient.aio.private import Private
 from kvclient.batches import EXEC
+from kvclient.cache import CacheStats
 from kvclient.errors import (
     KvError,
     ProtocolError,
@@ -62,18 +64,23 @@ class Core:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._generation = fork_generation()
         self._ticker: asyncio.TimerHandle | None = None
+        self._tracking = Tracking(options.cache_bytes_max) if options.cache_bytes_max else None
 
     # --- the ways in ------------------------------------------------------------------------------
 
-    def sender(self, deadline_s: float) -> Sender:
+    def sender(self, deadline_s: float) -> Sender | CachingSender:
         """Return the way in for calls with such a deadline."""
-        return Sender(self.gate, deadline_s, self.start_ticking, self.submit)
+        sender = Sender(self.gate, deadline_s, self.start_ticking, self.submit)
+        if self._tracking is None:
+            return sender
+        return CachingSender(self._tracking, self.gate, sender.send)
 
     def submit(self, argv: Argv, shape: Shape | None, deadline_s: float) -> asyncio.Future[Any]:
         """Send a request where it belongs; for what the Sender cannot write at once."""
         loop = self.bound_loop()
         for argument in argv:
             as_wire(argument)
+        self.note_sent([argv])
         future: asyncio.Future[Any] = loop.create_future()
         request = Request(argv, shape, future, loop.time() + deadline_s)
         self.start_ticking()
@@ -90,6 +97,7 @@ class Core:
         loop = self.bound_loop()
         future: asyncio.Future[Any] = loop.create_future()
         pinned = Pinned(address, future)
+        self.note_sent([argv])
         self.start_ticking()
         self.route(Request(argv, shape, pinned, loop.time() + deadline_s))
         return future
@@ -108,6 +116,7 @@ class Core:
         """
         loop = self.bound_loop()
         sizes = sizes_of(parts)
+        self.note_sent(parts)
         future: asyncio.Future[list[Any]] = loop.create_future()
         deadline = loop.time() + deadline_s
         if not parts:
@@ -131,6 +140,12 @@ class Core:
     ) -> Any:
         """Send a request that may wait for `timeout_s` seconds, 0 for ever."""
         return await self.private.send_waiting(argv, shape, timeout_s, deadline_s)
+
+    def note_sent(self, parts: Sequence[Argv]) -> None:
+        """Drop from the cache what these requests may change, which are about to leave."""
+        if self._tracking is not None:
+            for part in parts:
+                self._tracking.cache.note_sent(part)
 
     async def lend(self, where: Callable[[], Address], deadline_s: float) -> Connection:
         """Return a connection of the caller's own to `where()`; `give_back` takes it back."""
@@ -237,6 +252,18 @@ class Core:
             self.links[address] = link
         return link
 
+    async def connect(self, address: Address, limit_s: float) -> Connection:
+        """Return a new connection to a node, for one user."""
+        return await open_connection(self.options, address, limit_s)
+
+    async def connect_shared(self, address: Address) -> Connection:
+        """Return a new connection to a node, for a link."""
+        limit_s = self.options.connect_timeout_s
+        connection = await self.connect(address, limit_s)
+        if self._tracking is not None:
+            await self._tracking.begin(connection, limit_s)
+        return connection
+
     # --- the loop ---------------------------------------------------------------------------------
 
     def bound_loop(self) -> asyncio.AbstractEventLoop:
@@ -258,9 +285,7 @@ class Core:
                 "this AsyncClient belongs to another event loop that still runs;"
                 " make one client for each loop"
             )
-        for link in self.links.values():
-            link.forsake()
-        self.private.forsake()
+        self._forsake()
         self._loop = loop
         self._generation = fork_generation()
         self.links = {}
@@ -271,6 +296,14 @@ class Core:
         # Where reads take turns between nodes, asking the router twice would skip every other one.
         if self.options.mode != "standalone" and self.options.read_from == "leader":
             self.gate.find = self._channel_of
+
+    def _forsake(self) -> None:
+        """Let go of all connections: their loop is closed, or they are a parent process's."""
+        for link in self.links.values():
+            link.forsake()
+            if self._tracking is not None:
+                self._tracking.lost(link)
+        self.private.forsake()
 
     def _channel_of(self, argv: Argv) -> Channel | None:
         """Return the connection that a request belongs to, None where it is not so simple.
@@ -298,6 +331,11 @@ class Core:
 
     def changed(self, link: Link) -> None:
         """A link was opened or lost: with one node alone, calls write to it directly."""
+        if self._tracking is not None:
+            if link.connection is None:
+                self._tracking.lost(link)
+            else:
+                self._tracking.opened(link, link.connection)
         if self.options.mode == "standalone":
             self.gate.channel = link.channel
 
@@ -306,7 +344,9 @@ class Core:
         self.map_is_old()
 
     def pushed(self, link: Link, message: list[Any]) -> None:
-        """Nothing that a shared connection asked for comes as a push."""
+        """An invalidation, where there is a cache; nothing else comes unasked."""
+        if self._tracking is not None:
+            self._tracking.cache.take_push(message)
 
     def refused(self, link: Link, request: Request, error: ReplyError) -> None:
         """Send a refused request again where that helps before its deadline, else raise."""
@@ -370,6 +410,15 @@ class Core:
         else:
             self.gate.is_ticking = False
 
+    # --- what clients tell ------------------------------------------------------------------------
+
+    def check_portable(self) -> None:
+        """Raise UsageError where a client in another process could not reach the same data."""
+
+    def cache_stats(self) -> CacheStats:
+        """Return the counters of the cache."""
+        return CacheStats() if self._tracking is None else self._tracking.cache.stats()
+
     # --- the end ----------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -381,9 +430,7 @@ class Core:
         if self._loop is None:
             return
         if self._loop.is_closed() or self._generation != fork_generation():
-            for link in self.links.values():
-                link.forsake()
-            self.private.forsake()
+            self._forsake()
             return
         if self._ticker is not None:
             self._ticker.cancel()

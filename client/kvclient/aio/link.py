@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from kvclient.aio.batch import Judge, unfinished
-from kvclient.aio.connection import Connection, open_connection
+from kvclient.aio.connection import Connection
 from kvclient.errors import ConnectError, KvError, ProtocolError, ReplyError, Unavailable
 from kvclient.options import Options
 from kvclient.retrying import after_deadline, after_loss, backoff_s, is_for_later
@@ -24,6 +24,9 @@ from kvclient.wire.channel import Argv, Channel, Request
 
 class Referee(Protocol):
     """Who knows more than one link does."""
+
+    async def connect_shared(self, address: Address) -> Connection:
+        """Return a new connection to a node."""
 
     def refused(self, link: Link, request: Request, error: ReplyError) -> None:
         """Settle a request that its node refused, or send it again."""
@@ -78,9 +81,7 @@ class Link:
         try:
             while self._is_wanted():
                 try:
-                    connection = await open_connection(
-                        options, self.address, options.connect_timeout_s
-                    )
+                    connection = await self._referee.connect_shared(self.address)
                 except KvError as error:
                     if not (isinstance(error, ConnectError) or is_refused_for_now(error)):
                         # A wrong password, say: no attempt will be better.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from kvclient.aio.core import Core
@@ -29,10 +29,16 @@ class Once:
         self._numbers: RequestNumbers | None = None
         self._lock = asyncio.Lock()
 
-    def send(self, argv: Argv, shape: Shape | None = None, *, deadline_s: float) -> Awaitable[Any]:
-        """Send a request; its result is what `shape` makes of its reply."""
+    def send(
+        self, bare: Callable[..., Any], deadline_s: float, argv: Argv, shape: Shape | None = None
+    ) -> Awaitable[Any]:
+        """Send a request; its result is what `shape` makes of its reply.
+
+        `bare` sends those that need no number.
+        """
         if self._is_bare(argv):
-            return self._core.submit(argv, shape, deadline_s)
+            unnumbered: Awaitable[Any] = bare(argv, shape)
+            return unnumbered
         return self._core.begun(self._send(argv, shape, deadline_s))
 
     def _is_bare(self, argv: Argv) -> bool:

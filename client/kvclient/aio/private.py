@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from kvclient.aio.connection import Connection, open_connection
+from kvclient.aio.connection import Connection
 from kvclient.errors import (
     ConnectError,
     DeadlineExceeded,
@@ -52,7 +52,7 @@ class Private:
             left_s = deadline - core.bound_loop().time()
             limit_s = max(0.0, min(options.connect_timeout_s, left_s))
             try:
-                connection = await open_connection(options, at, limit_s)
+                connection = await core.connect(at, limit_s)
             except ConnectError as error:
                 failure: Exception = error
             except ReplyError as error:
@@ -105,6 +105,7 @@ class Private:
         loop = core.bound_loop()
         for argument in argv:
             as_wire(argument)
+        core.note_sent([argv])
         until = loop.time() + timeout_s + deadline_s
         redirect: Redirect | None = None
         attempt = 0

@@ -53,6 +53,7 @@ class Watch(Commands[T]):
 
     async def _send(self, argv: Argv, shape: Callable[[Any], Any] | None = None) -> Any:
         connection = self._own()
+        self._core.note_sent([argv])
         try:
             return await connection.ask(argv, self._deadline_s, shape)
         except Unavailable as error:
@@ -67,6 +68,7 @@ class Watch(Commands[T]):
         if not parts:
             return []
         connection = self._own()
+        self._core.note_sent(parts)
         try:
             replies = await connection.ask_all(as_transaction(parts), self._deadline_s)
         except Unavailable as error:

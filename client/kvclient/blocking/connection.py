@@ -44,7 +44,7 @@ class Connection:
         self.generation = fork_generation()
         self.is_closed = False
         until = time.monotonic() + limit_s
-        timed = self._timed = TimedSocket(_dial(options, address, limit_s))
+        timed = self._timed = self._dial(options, limit_s)
         self.limit = timed.limit
         self.unlimit = timed.unlimit
         self.line = Line(options.decode, timed.send, timed.receive, ignore)
@@ -58,6 +58,9 @@ class Connection:
             self.close()
             raise
         self.used_at = time.monotonic()
+
+    def _dial(self, options: Options, limit_s: float) -> TimedSocket:
+        return TimedSocket(_dial(options, self.address, limit_s))
 
     def _greet(self, options: Options, limit_s: float) -> None:
         """Agree on the protocol, log in, select: RESP3, or RESP2 where the server has no HELLO."""
@@ -134,9 +137,9 @@ class Connection:
         """May the next request go here? Not after a fork, an interruption, or the server's end."""
         if self.is_closed or not self.line.is_clean or self.generation != fork_generation():
             return False
-        return now - self.used_at < _STALE_AFTER_S or not self._has_ended()
+        return now - self.used_at < _STALE_AFTER_S or not self.has_ended()
 
-    def _has_ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Look, without waiting, whether the server has closed the connection."""
         data = self._timed.glance()
         if data is None:
@@ -148,6 +151,10 @@ class Connection:
             except Exception:  # the parser raises several types where a stream makes no sense
                 return True
         return not data
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for who wants to know whether something has come."""
+        return self._timed.fileno()
 
     def close(self) -> None:
         """End the connection; a thread that waits on it wakes up.

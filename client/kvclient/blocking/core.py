@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from kvclient.batches import EXEC, by_address, refusals, shaped
 from kvclient.blocking.attempts import Attempts, group_replies, transaction
+from kvclient.blocking.caching import Caches, CachingSender
 from kvclient.blocking.connection import Connection
+from kvclient.cache import CacheStats
 from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
 from kvclient.forks import fork_generation
 from kvclient.options import Options
@@ -53,6 +55,7 @@ class Core:
         self.is_closed = False
         self._map_is_missing = options.mode == "cluster"
         self._no_map_before = 0.0
+        self._caches = Caches(options.cache_bytes_max) if options.cache_bytes_max else None
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -67,12 +70,15 @@ class Core:
 
     # --- the ways in ------------------------------------------------------------------------------
 
-    def sender(self, deadline_s: float) -> Sender:
+    def sender(self, deadline_s: float) -> Sender | CachingSender:
         """Return the way in for calls with such a deadline."""
-        return Sender(self, deadline_s)
+        if self._caches is None:
+            return Sender(self, deadline_s)
+        return CachingSender(self._caches, lambda argv: Attempts(self, argv, deadline_s).reply())
 
     def submit(self, argv: Argv, shape: Shape | None, deadline_s: float) -> Any:
         """Send a request where it belongs; return what `shape` makes of its reply."""
+        self.note_sent([argv])
         reply = Attempts(self, argv, deadline_s).reply()
         if shape is None:
             return reply
@@ -92,6 +98,7 @@ class Core:
 
         It is never sent twice if it takes something: OutcomeUnknown if its reply is lost.
         """
+        self.note_sent([argv])
         value = shaped(argv, shape, Attempts(self, argv, deadline_s, timeout_s).reply())
         if isinstance(value, Exception):
             raise value
@@ -101,6 +108,7 @@ class Core:
         self, address: Address, argv: Argv, shape: Shape | None, deadline_s: float
     ) -> Any:
         """Send a request to the node at `address`, and to no other."""
+        self.note_sent([argv])
         value = shaped(argv, shape, Attempts(self, argv, deadline_s, pinned=address).reply())
         if isinstance(value, Exception):
             raise value
@@ -117,6 +125,7 @@ class Core:
         if not parts:
             return []
         sizes_of(parts)  # what cannot be sent is said before anything is
+        self.note_sent(parts)
         until = time.monotonic() + deadline_s
         if is_transaction:
             self.router.address_of_all(parts)  # where they are apart, that is said at once
@@ -158,6 +167,12 @@ class Core:
         """Return the nodes that together hold all keys."""
         self.ensure_map(time.monotonic() + deadline_s)
         return self.router.leaders()
+
+    def note_sent(self, parts: Sequence[Argv]) -> None:
+        """Drop from this thread's cache what these requests may change that are about to leave."""
+        if self._caches is not None:
+            for part in parts:
+                self._caches.tracking.cache.note_sent(part)
 
     # --- connections of a caller's own ------------------------------------------------------------
 
@@ -224,6 +239,8 @@ class Core:
                 return connection
             self.discard(connection)
         connection = self._opened(address, until - now)
+        if self._caches is not None:
+            self._caches.tracking.opened(connection, self._limit_s(until - now))
         # Not `own`: it was another one before a fork.
         self._own.connections[address] = connection
         return connection
@@ -233,8 +250,7 @@ class Core:
             raise UsageError(_CLOSED)
         if self._generation != fork_generation():
             self._begin_anew()
-        limit_s = max(_LIMIT_S_MIN, min(left_s, self.options.connect_timeout_s))
-        connection = Connection(self.options, address, limit_s)
+        connection = self.connect(address, self._limit_s(left_s))
         with self._lock:
             self._all.add(connection)
         if self.is_closed:
@@ -242,8 +258,18 @@ class Core:
             raise UsageError(_CLOSED)
         return connection
 
+    def _limit_s(self, left_s: float) -> float:
+        """Return how long connecting may take."""
+        return max(_LIMIT_S_MIN, min(left_s, self.options.connect_timeout_s))
+
+    def connect(self, address: Address, limit_s: float) -> Connection:
+        """Return a new connection to a node."""
+        return Connection(self.options, address, limit_s)
+
     def discard(self, connection: Connection) -> None:
         """Close a connection of this thread."""
+        if self._caches is not None:
+            self._caches.tracking.lost(connection)
         own = self._own.connections
         if own.get(connection.address) is connection:
             del own[connection.address]
@@ -286,8 +312,8 @@ class Core:
                 break
             try:
                 connection = self.connection(address, now, until)
-                limit_s = max(_LIMIT_S_MIN, min(until - now, self.options.connect_timeout_s))
-                self.router.learn(connection.ask(_SLOTS, limit_s), address)
+                reply = connection.ask(_SLOTS, self._limit_s(until - now))
+                self.router.learn(reply, address)
             except UsageError:
                 raise
             except KvError as error:
@@ -297,6 +323,15 @@ class Core:
                 self._map_is_missing = False
                 return None
         return failure
+
+    # --- what clients tell ------------------------------------------------------------------------
+
+    def check_portable(self) -> None:
+        """Raise UsageError where a client in another process could not reach the same data."""
+
+    def cache_stats(self) -> CacheStats:
+        """Return the counters of this thread's cache."""
+        return CacheStats() if self._caches is None else self._caches.stats()
 
     # --- the end ----------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kvclient.batches import EXEC
@@ -31,10 +31,16 @@ class Once:
         self._numbers: RequestNumbers | None = None
         self._lock = threading.Lock()
 
-    def send(self, argv: Argv, shape: Shape | None = None, *, deadline_s: float) -> Any:
-        """Send a request; its result is what `shape` makes of its reply."""
+    def send(
+        self, bare: Callable[..., Any], deadline_s: float, argv: Argv, shape: Shape | None = None
+    ) -> Any:
+        """Send a request; its result is what `shape` makes of its reply.
+
+        `bare` sends those that need no number.
+        """
         if self._is_bare(argv):
-            return self._core.submit(argv, shape, deadline_s)
+            unnumbered: Any = bare(argv, shape)
+            return unnumbered
         return self._core.begun(self._send(argv, shape, deadline_s))
 
     def _is_bare(self, argv: Argv) -> bool:

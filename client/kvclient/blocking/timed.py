@@ -119,6 +119,10 @@ class TimedSocket:
         finally:
             self._socket.setblocking(True)
 
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for who wants to know whether something has come."""
+        return self._socket.fileno()
+
     def shut(self) -> None:
         """End the connection; a thread that reads wakes up."""
         with suppress(OSError):

@@ -55,6 +55,7 @@ class Watch(Commands[T]):
 
     def _send(self, argv: Argv, shape: Callable[[Any], Any] | None = None) -> Any:
         connection = self._own()
+        self._core.note_sent([argv])
         try:
             return connection.ask(argv, self._deadline_s, shape)
         except Unavailable as error:
@@ -69,6 +70,7 @@ class Watch(Commands[T]):
         if not parts:
             return []
         connection = self._own()
+        self._core.note_sent(parts)
         try:
             replies = connection.ask_all(as_transaction(parts), self._deadline_s)
         except Unavailable as error:
