@@ -28,6 +28,7 @@ CLIENT: Final = "client/kvclient"
 TWINS: Final = (
     "client",
     "consumers",
+    "large_values",
     "locks",
     "once",
     "nodes",

@@ -206,6 +206,12 @@ class Options:
                 "cache_bytes_max",
                 "None with protocol 2, which has no invalidations",
             ),
+            (
+                self.cache_bytes_max is not None and self.mode != "standalone",
+                "cache_bytes_max",
+                # A key that moves to another node is not invalidated by the one that it leaves.
+                "None unless mode is 'standalone'",
+            ),
             (client_keys, "tls_key_file", "given with tls_cert_file"),
             (needs_tls and not self.tls, (needs_tls or [""])[0], "left out without TLS (kvs://)"),
             (

@@ -23,6 +23,7 @@ from kvclient.aio.renewal import Renewal, unattended
 from kvclient.aio.scripts import Script
 from kvclient.commands import Commands
 from kvclient.errors import ArgumentError, KvError, LockError, OutcomeUnknown
+from kvclient.neighbours import beside
 from kvclient.results import T
 
 _ACQUIRE: Final = """
@@ -197,9 +198,6 @@ class Lock:
                 raise
 
 
-def fence_key(name: str) -> str:
+def fence_key(name: str) -> bytes:
     """Return the key of a lock's counter, which lies in the same hash slot as the lock."""
-    start = name.find("{")
-    end = name.find("}", start + 1)
-    has_tag = start >= 0 and end > start + 1
-    return f"{name}:fence" if has_tag else f"{{{name}}}:fence"
+    return beside(name.encode(), b"fence")

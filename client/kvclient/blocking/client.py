@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
 
-from kvclient.arguments import Argv
+from kvclient.arguments import Argv, Seconds
 from kvclient.batches import check_queued, check_shared, raise_first
 from kvclient.blocking.commands import Commands
 from kvclient.blocking.consumers import Consumer
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from kvclient.routing.ring import RingRouter
 
 R = TypeVar("R")
+
+_PIECE_BYTES: Final = 256 << 10
 
 
 class Client(Commands[T]):
@@ -258,6 +260,31 @@ class Client(Commands[T]):
         It reads up to `count` entries at once, and waits up to `block_s` seconds at a time.
         """
         return Consumer(self, streams, group, name, count, block_s, claim_idle_s, start)
+
+    def get_large(self, key: Argument, *, piece_bytes: int = _PIECE_BYTES) -> bytes | None:
+        """Return a string of many megabytes, None if the key is missing.
+
+        It is read in pieces, on a connection of its own, so that other calls do not wait behind it.
+        """
+        from kvclient.blocking import large_values  # needed seldom
+
+        return large_values.get_large(self._core, key, piece_bytes)
+
+    def set_large(
+        self,
+        key: Argument,
+        value: Argument,
+        *,
+        ex: Seconds | None = None,
+        piece_bytes: int = _PIECE_BYTES,
+    ) -> None:
+        """Set a string of many megabytes, with a lifetime of `ex` seconds if given.
+
+        It is sent in pieces, so that other calls do not wait behind it; readers see it whole.
+        """
+        from kvclient.blocking import large_values  # needed seldom
+
+        large_values.set_large(self._core, self, key, value, ex, piece_bytes)
 
     def cache_stats(self) -> CacheStats:
         """Return how often the cache (option cache_bytes_max) had a reply, and what it holds."""

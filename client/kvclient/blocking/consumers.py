@@ -64,6 +64,8 @@ class Consumer(Generic[T]):
         self._entries: deque[Entry[T]] = deque()
         # Handed out and not acknowledged, by stream and id.
         self._open: set[tuple[bytes, bytes]] = set()
+        # Acknowledged while replies are on their way that may still hold them.
+        self._done: set[tuple[bytes, bytes]] = set()
         self._has_group = False
         # Streams whose pending entries are still to be read, with the id behind which to go on.
         self._left: dict[bytes, Argument] = dict.fromkeys(self._streams, _BEGIN)
@@ -97,7 +99,9 @@ class Consumer(Generic[T]):
         acknowledged = 0
         for stream, ids in by_stream.items():
             acknowledged += self._client.xack(stream, self._group, *ids)
-            self._open.difference_update((stream, as_wire(id)) for id in ids)
+            places = {(stream, as_wire(id)) for id in ids}
+            self._open -= places
+            self._done |= places
         return acknowledged
 
     def __iter__(self) -> Iterator[Entry[T]]:
@@ -138,6 +142,7 @@ class Consumer(Generic[T]):
 
     def _fill(self, left_s: float | None) -> None:
         """Look for entries where they are to be found next, once."""
+        self._done.clear()
         if not self._has_group:
             self._make_groups()
         if self._left:
@@ -209,7 +214,7 @@ class Consumer(Generic[T]):
             place = (stream, as_wire(id))
             if not fields:
                 deleted.append(id)
-            elif place not in self._open:
+            elif place not in self._open and place not in self._done:
                 self._open.add(place)
                 self._entries.append(Entry(self._streams[stream], id, fields))
         if deleted:

@@ -1,0 +1,61 @@
+"""Strings that are sent and read in pieces: whole for every reader."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from kvclient import ArgumentError, UsageError
+
+from .transport import AnyAsyncClient, AnyClient
+
+PIECE = 1000
+
+
+def test_a_value_comes_back_whole(c: AnyClient) -> None:
+    for size in (0, 1, PIECE, PIECE + 1, 10 * PIECE + 7):
+        value = bytes(range(33, 123)) * (size // 90 + 1)
+        c.set_large("k", value[:size], piece_bytes=PIECE)
+        assert c.strlen("k") == size
+        if c.options.decode:
+            with pytest.raises(UsageError, match="decode"):
+                c.get_large("k")
+        else:
+            assert c.get_large("k", piece_bytes=PIECE) == value[:size]
+        assert c.dbsize() == 1
+    if not c.options.decode:
+        assert c.get_large("missing") is None
+
+
+def test_a_value_gets_its_lifetime_and_no_other(c: AnyClient) -> None:
+    c.set("k", "v", ex=5)
+    c.set_large("k", b"x" * 5000, piece_bytes=PIECE)
+    assert c.ttl("k") == -1
+    c.set_large("k", b"x" * 5000, ex=100, piece_bytes=PIECE)
+    assert 99 <= c.ttl("k") <= 100
+    with pytest.raises(ArgumentError):
+        c.set_large("k", b"x", piece_bytes=0)
+
+
+async def test_nobody_sees_parts_of_two_values(a: AnyAsyncClient) -> None:
+    if a.options.decode:
+        pytest.skip("get_large reads bytes")
+    is_over = False
+
+    async def write(letter: bytes) -> None:
+        while not is_over:
+            await asyncio.sleep(random.random() / 200)
+            await a.set_large("k", letter * (20 * PIECE + letter[0]), piece_bytes=PIECE)
+
+    writers = [asyncio.create_task(write(letter)) for letter in (b"a", b"b")]
+    seen: list[bytes] = []
+    while len(seen) < 30 or len(set(seen)) < 2:
+        value = await a.get_large("k", piece_bytes=7 * PIECE)
+        if value is not None:
+            assert value == value[:1] * (20 * PIECE + value[0])
+            seen.append(value[:1])
+        await asyncio.sleep(0.001)
+    is_over = True
+    await asyncio.gather(*writers)
