@@ -271,6 +271,7 @@ def test_a_mistake_in_a_url_is_named(url: str, wanted: str) -> None:
         ({"addresses": (Address("", 0, "/s"),), "tls": True}, "tls is True, must be False"),
         ({"weights": [1.0]}, "weights is [1.0]"),
         ({"cache_bytes_max": 0}, "cache_bytes_max is 0"),
+        ({"cache_bytes_max": 1000, "mode": "ring"}, "cache_bytes_max is 1000"),
         ({"tls": "yes"}, "tls is 'yes'"),
     ],
 )
