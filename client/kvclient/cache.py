@@ -142,7 +142,7 @@ class Cache:
         """Act on a push message; those that are no invalidation say nothing here."""
         if len(message) == 2 and message[0] in INVALIDATE:
             keys = message[1]
-            self.invalidate(None if keys is None else map(as_wire, keys))
+            self.invalidate(None if keys is None else map(_as_key, keys))
 
     def invalidate(self, keys: Iterable[bytes] | None) -> None:
         """Drop all that depends on these keys; None: on any."""
@@ -221,3 +221,8 @@ def _size(reply: Any) -> int:
     if isinstance(reply, list | set):
         return _ITEM_BYTES + sum(map(_size, reply))
     return _ITEM_BYTES
+
+
+def _as_key(text: str | bytes) -> bytes:
+    """Return a key that a reply names, decoded or not."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")

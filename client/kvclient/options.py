@@ -54,7 +54,8 @@ class Options:
 
     mode: "standalone" (one address), "cluster" (the addresses are where to ask for its map) or
         "ring" (independent nodes; `weights` in the order of the addresses, 1 each by default).
-    decode: replies are str (UTF-8) instead of bytes.
+    decode: replies are str (UTF-8) instead of bytes; what is not UTF-8 is an error of its call, or
+        with a cache becomes surrogates (`surrogateescape`).
     protocol: 3 falls back to 2 where a server knows no HELLO.
     deadline_s: how long a call may take in all, its repetitions and the connecting included.
     keepalive_s: idle time before TCP asks whether the server is still there; None asks never.
@@ -129,6 +130,14 @@ class Options:
         else:
             settings = _settings([urls] if isinstance(urls, str) else urls)
         return cls(**{**settings, **overrides})
+
+    @property
+    def escapes_text(self) -> bool:
+        """Whether what is not UTF-8 is decoded to surrogates instead of being an error.
+
+        So with a cache: of an invalidation that is an error nobody would know whose reply it is.
+        """
+        return self.decode and self.cache_bytes_max is not None
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """Make the TLS context; None without TLS. ConfigurationError names a file that is wrong."""

@@ -219,3 +219,24 @@ def test_a_cache_goes_on_in_another_loop(url: str) -> None:
             other.set("k", number)
             assert asyncio.run(read()) == b"%d" % number
     asyncio.run(client.close())
+
+
+def test_an_invalidation_that_is_no_text_leaves_replies_in_step(url: str) -> None:
+    with Client(url, decode=True) as client, Client(plain(url)) as writer:
+        writer.mset({b"\xff": b"old", b"a": b"1", b"b": b"2"})
+        assert client.get(b"\xff") == "old"
+        writer.set(b"\xff", b"new")
+        writer.ping()
+        assert client.get("a") == "1"
+        assert client.get("b") == "2"
+        assert client.get(b"\xff") == "new"
+
+
+async def test_an_invalidation_that_is_no_text_leaves_futures_in_step(url: str) -> None:
+    async with AsyncClient(url, decode=True) as client, AsyncClient(plain(url)) as writer:
+        await writer.mset({b"\xff": b"old", b"a": b"1", b"b": b"2"})
+        assert await client.get(b"\xff") == "old"
+        await writer.set(b"\xff", b"new")
+        await writer.ping()
+        assert await asyncio.gather(client.get("a"), client.get("b")) == ["1", "2"]
+        assert await client.get(b"\xff") == "new"

@@ -144,6 +144,7 @@ class Connection(asyncio.Protocol):
             self._pushed,
             self._has_room,
             options.bytes_in_flight_max,
+            options.escapes_text,
         )
         self.on_flush: Callable[[], None] | None = None
         self.is_closed = False

@@ -47,7 +47,7 @@ class Connection:
         timed = self._timed = self._dial(options, limit_s)
         self.limit = timed.limit
         self.unlimit = timed.unlimit
-        self.line = Line(options.decode, timed.send, timed.receive, ignore)
+        self.line = Line(options.decode, timed.send, timed.receive, ignore, options.escapes_text)
         timed.feed = self.line.feed
         try:
             self._greet(options, max(until - time.monotonic(), _LIMIT_S_MIN))

@@ -33,12 +33,16 @@ _COMPACT_FROM: Final = 1024
 _UNLIMITED: Final = 1 << 60
 
 
-def new_reader(decode: bool) -> hiredis.Reader:
-    """Return a reply parser; with `decode` bulk strings become str, by UTF-8."""
+def new_reader(decode: bool, escapes: bool = False) -> hiredis.Reader:
+    """Return a reply parser; with `decode` bulk strings become str, by UTF-8.
+
+    What is not UTF-8 is an error in the place of its reply; with `escapes` it becomes surrogates.
+    """
     return hiredis.Reader(
         protocolError=ProtocolError,
         replyError=reply_error,
         encoding="utf-8" if decode else None,
+        errors="surrogateescape" if escapes else "strict",
         notEnoughData=INCOMPLETE,
     )
 
@@ -113,8 +117,9 @@ class Channel:
         pushed: Callable[[list[Any]], object],
         has_room: Callable[[], object],
         bytes_max: i64 = _UNLIMITED,
+        escapes: bool = False,
     ) -> None:
-        reader = new_reader(decode)
+        reader = new_reader(decode, escapes)
         self.feed = reader.feed
         self.gets = reader.gets
         self.ask_flush = ask_flush

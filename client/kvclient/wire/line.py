@@ -37,8 +37,9 @@ class Line:
         send: Callable[[bytes], object],
         receive: Callable[[int], bytes],
         pushed: Callable[[list[Any]], object],
+        escapes: bool = False,
     ) -> None:
-        reader = new_reader(decode)
+        reader = new_reader(decode, escapes)
         self.feed = reader.feed
         self.gets = reader.gets
         self.send = send
