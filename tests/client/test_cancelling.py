@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -62,7 +62,27 @@ async def test_a_listener_may_be_cancelled_and_misses_nothing(redis: Server) -> 
         assert texts == [f"m{n}" for n in range(200)]
 
 
-def test_a_call_that_was_interrupted_leaves_no_reply_behind() -> None:
+class TimeIsUp(Exception):
+    """What a program's own handler of a signal raises."""
+
+
+def raise_time_is_up(number: int, frame: object) -> None:
+    raise TimeIsUp
+
+
+@pytest.fixture(params=[KeyboardInterrupt, TimeIsUp])
+def interruption(request: pytest.FixtureRequest) -> Iterator[type[BaseException]]:
+    """What SIGINT raises, whatever other tests have made of it."""
+    kind: type[BaseException] = request.param
+    handler = raise_time_is_up if kind is TimeIsUp else signal.default_int_handler
+    before = signal.signal(signal.SIGINT, handler)
+    yield kind
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_call_that_was_interrupted_leaves_no_reply_behind(
+    interruption: type[BaseException],
+) -> None:
     with FakeServer() as server:
         client = Client(f"kv://127.0.0.1:{server.port}")
         calls: list[Callable[[], object]] = [
@@ -76,7 +96,7 @@ def test_a_call_that_was_interrupted_leaves_no_reply_behind() -> None:
             server.faults[name] = ["swallow"]
             interrupter = threading.Thread(target=interrupt, args=(server, name, before))
             interrupter.start()
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(interruption):
                 call()
                 # Python sees the signal between two instructions, perhaps not in the call itself.
                 time.sleep(5)

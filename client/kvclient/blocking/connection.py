@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from hiredis import HiredisError
+
 from kvclient.batches import raise_first, shaped
 from kvclient.blocking.timed import TimedSocket, is_time_limit
 from kvclient.errors import (
@@ -169,10 +171,13 @@ class Connection:
 
 
 def as_protocol_error(error: BaseException) -> BaseException:
-    """Return what is raised for an error of the parser, which has several types for nonsense."""
-    if isinstance(error, KvError) or not isinstance(error, Exception):
-        return error
-    return ProtocolError(str(error))
+    """Return what is raised for an error of the parser, which has several types for nonsense.
+
+    All others are returned as they are: a handler of signals may raise what it likes.
+    """
+    if isinstance(error, HiredisError | TypeError) and not isinstance(error, KvError):
+        return ProtocolError(str(error))
+    return error
 
 
 def no_answer(address: Address, limit_s: float) -> ConnectError:
