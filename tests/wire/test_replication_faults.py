@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -31,6 +32,8 @@ from .proxy import Proxy
 pytestmark = pytest.mark.long
 
 KEYS = 1_500
+# More of them are the long form: KVNODE_FAULT_ROUNDS=25 make test
+FAULT_ROUNDS = int(os.environ.get("KVNODE_FAULT_ROUNDS", "10"))
 SMALL_BACKLOG = ("--repl-backlog-size", "16384")
 TRIOS = (
     *("redis_to_kvnode_to_redis", "kvnode_to_redis_to_kvnode", "kvnode_to_kvnode_to_kvnode"),
@@ -391,12 +394,12 @@ def test_no_fault_makes_the_copies_differ(start: Start, kinds: Kinds, proxy: Pro
     fault_rounds(start, kinds, proxy, 3, 1)
 
 
-@combinations("redis_to_kvnode kvnode_to_redis kvnode_to_kvnode redis_to_redis")
+@combinations("redis_to_kvnode kvnode_to_redis kvnode_to_kvnode")
 @pytest.mark.parametrize("seed", [2, 3])
 def test_no_fault_of_many_makes_the_copies_differ(
     start: Start, kinds: Kinds, proxy: Proxy, seed: int
 ) -> None:
-    fault_rounds(start, kinds, proxy, 25, seed)
+    fault_rounds(start, kinds, proxy, FAULT_ROUNDS, seed)
 
 
 @combinations("redis_to_kvnode")
