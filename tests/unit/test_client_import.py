@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -17,7 +18,11 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
 def loaded(statement: str) -> set[str]:
     """The packages that a fresh process has loaded after a statement."""
     code = LOADED.format(statement=statement)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # Measuring coverage of the child would import much of it.
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("COV")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     return set(done.stdout.split())
 
 
