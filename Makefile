@@ -37,11 +37,11 @@ tools:
 test: lint test-compiled test-interpreted
 
 test-compiled: tools
-	KVNODE_BUILD=compiled $(BIN)/pytest -o pythonpath=tests -n $(WORKERS) --dist loadfile
+	KVNODE_BUILD=compiled $(BIN)/pytest -o pythonpath=tests -n $(WORKERS) --dist loadfile --maxfail=30
 
 test-interpreted: tools
-	KVNODE_BUILD=interpreted $(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadfile \
-		--cov --cov-report=term tests/unit tests/wire tests/client tests/tidy
+	KVNODE_BUILD=interpreted $(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadfile --maxfail=30 \
+		--cov --cov-report=term tests/unit tests/wire tests/client tests/integrations tests/tidy
 
 lint: tools
 	$(BIN)/ruff check

@@ -36,10 +36,12 @@ ENGINE_FOLDERS = (
     "kvnode/durability",
     "kvnode/replication",
     "kvnode/scripting",
+    "kvnode/shuffle",
 )
 CLIENT_MODULES = (
     "client/kvclient/batches.py",
     "client/kvclient/blocking/attempts.py",
+    "client/kvclient/blocking/groups.py",
     "client/kvclient/forks.py",
     "client/kvclient/routing",
     "client/kvclient/traits.py",
@@ -63,6 +65,7 @@ INTERPRETED = {
     "kvnode/dialing.py",
     "kvnode/metrics.py",
     "kvnode/metrics_http.py",
+    "kvnode/shuffle_cli.py",
     "kvnode/durability/check.py",
     "kvnode/durability/lock.py",
     "protocol/kvprotocol/facts.py",

@@ -207,6 +207,7 @@ SECTIONS: Final = (
     "Eviction",
     "Soak",
     "Clients",
+    "Shuffle",
     "Method",
 )
 

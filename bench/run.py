@@ -6,14 +6,17 @@ python -m bench.run --tests set,get --pipelines 16
 python -m bench.run --only scripts --tests get,incr_100
 python -m bench.run --only durability --tests set,load_rdb,snapshot
 python -m bench.run --only clients --tests asyncio_50,blocking,import
+python -m bench.run --only shuffle --tests shuffle_16,blobs
 python -m bench.run --write                also write bench/RESULTS.md
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Final
 
 from . import client_report, clients, durability, latency, memory, report, scripts, speed
@@ -24,7 +27,7 @@ from .latency import LatencyResult
 from .memory import MemoryResult
 from .speed import Result
 
-PARTS: Final = ("speed", "scripts", "memory", "latency", "durability", "clients")
+PARTS: Final = ("speed", "scripts", "memory", "latency", "durability", "clients", "shuffle")
 PAIRS: Final = 5
 SAMPLE_S: Final = 3.0
 QUICK_PAIRS: Final = 3
@@ -75,12 +78,33 @@ def report_client(result: ClientResult) -> None:
     say(f"{result.server} {result.case} {result.command}: {rates}")
 
 
+def shuffle_part() -> tuple[ModuleType, ModuleType]:
+    """The part that needs Dask, and its tables; loaded where it is wanted."""
+    return importlib.import_module("bench.shuffle"), importlib.import_module("bench.shuffle_report")
+
+
+def run_shuffle(setup: Setup, options: argparse.Namespace) -> None:
+    """Measure the shuffles, print their tables, and write them where that is wanted."""
+    shuffle, tables = shuffle_part()
+    rounds = options.pairs if options.pairs != PAIRS else shuffle.ROUNDS
+    results = shuffle.run(
+        setup, options.tests, rounds, options.quick, lambda result: say(str(result))
+    )
+    for table in tables.tables(results):
+        print("\n".join(["", *table.lines()]), flush=True)
+    if options.write:
+        lines = tables.section(results, rounds)
+        report.write_section("Shuffle", [*report.machine(setup), *lines])
+
+
 def test_names(part: str | None) -> list[str]:
     """The tests that --tests can name."""
     if part == "durability":
         return list(durability.TESTS)
     if part == "clients":
         return list(clients.TESTS)
+    if part == "shuffle":
+        return list(shuffle_part()[0].TESTS)
     return [test.name for test in (scripts.TESTS if part == "scripts" else speed.TESTS)]
 
 
@@ -146,8 +170,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(clients.versions())
         for table in client_report.tables(seen):
             print("\n".join(["", *table.lines()]), flush=True)
+    if "shuffle" in parts and (options.only or importlib.util.find_spec("distributed")):
+        run_shuffle(setup, options)
     if options.write:
-        if parts != ["clients"]:
+        if parts not in (["clients"], ["shuffle"]):
             measured = (speeds, calls, memories, latencies, durabilities)
             report.write(setup, options.pairs, options.seconds, *measured)
         if "clients" in parts:

@@ -27,6 +27,7 @@ CATEGORIES: Final = (
     "connection",
     "transaction",
     "scripting",
+    "shuffle",  # not Redis's
 )
 
 

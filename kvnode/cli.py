@@ -201,6 +201,16 @@ def _run_other(arguments: list[str]) -> int:
         type=int,
         help="cut the last file where it goes on after that unix time (aof-timestamp-enabled)",
     )
+    # As redis-cli has them, -h is the host.
+    shuffle = commands.add_parser(
+        "shuffle", help="list, describe and end shuffles of a running node", add_help=False
+    )
+    if arguments[0] == "shuffle":
+        # Imported here: nothing else needs sockets.
+        from kvnode.shuffle_cli import add_arguments, run
+
+        add_arguments(shuffle)
+        return run(parser.parse_args(arguments))
     options = parser.parse_args(arguments)
     if arguments[0] in ("check-rdb", "check-aof"):
         # Imported here, since it takes most of the engine with it.

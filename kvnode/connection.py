@@ -265,6 +265,7 @@ class Connection(Outlet):
             self.node.replication.followers.feed(follower)
             return
         self._transport.resume_reading()
+        self._note_drained()
         if self._unfed:
             data = self._unfed
             self._unfed = b""
@@ -348,6 +349,12 @@ class Connection(Outlet):
             self._transport.close()
         elif self._choked:
             self.enforce_limits()
+        else:
+            self._note_drained()
+
+    def _note_drained(self) -> None:
+        if self.session.blocked is not None:
+            self.node.shuffle_waits.note_drained()
 
     def enforce_limits(self) -> None:
         """Drop a peer whose unread output passes the limits of its class."""

@@ -437,6 +437,27 @@ def _leader(node: Node, link: LeaderLink, now: float) -> list[str]:
     ]
 
 
+def _shuffle(node: Node, now: float) -> list[str]:
+    """Return what node and network carry of shuffles; their memory is none of used_memory."""
+    shuffles = node.shuffles
+    owner = shuffles.owner
+    return [
+        f"shuffle_count:{len(shuffles.manifests)}",
+        f"shuffle_memory:{owner.memory}",
+        f"shuffle_memory_max:{owner.memory_max}",
+        f"shuffle_unread_bytes:{owner.unread_bytes}",
+        f"shuffle_spilled_bytes:{owner.spilled_bytes}",
+        f"shuffle_spill_writes_pending:{owner.spill_writes_pending}",
+        f"shuffle_spill_error:{owner.spill_failure or 'none'}",
+        f"shuffle_pushed_bytes:{owner.pushed_bytes}",
+        f"shuffle_fetched_bytes:{owner.fetched_bytes}",
+        f"shuffle_dup_commits:{shuffles.dup_commits}",
+        f"shuffle_expired:{shuffles.expired}",
+        f"shuffle_refused:{owner.refused}",
+        f"shuffle_lost_blocks:{owner.lost_blocks}",
+    ]
+
+
 def _cpu(node: Node, now: float) -> list[str]:
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -522,6 +543,7 @@ SECTIONS: Final[tuple[tuple[str, str, bool, _Section], ...]] = (
     ("errorstats", "Errorstats", True, _error_statistics),
     ("latencystats", "Latencystats", False, _latency_statistics),
     ("cluster", "Cluster", True, _cluster),
+    ("shuffle", "Shuffle", True, _shuffle),
     ("keyspace", "Keyspace", True, _keyspace),
 )
 

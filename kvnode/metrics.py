@@ -167,6 +167,7 @@ class NodeCollector(Collector):
         yield from self._commands()
         yield from self._slow_log()
         yield from self._requests()
+        yield from self._shuffles()
         yield from self._loop()
 
     def _plain(self, info: dict[str, str]) -> Iterator[Metric]:
@@ -267,6 +268,28 @@ class NodeCollector(Collector):
             ("trimmed_replies", "Replies forgotten unacknowledged.", requests.trimmed_replies),
         ):
             yield CounterMetricFamily(f"kvnode_request_{name}", text, count)
+
+    def _shuffles(self) -> Iterator[Metric]:
+        shuffles = self._node.shuffles
+        owner = shuffles.owner
+        for name, text, value in (
+            ("count", "Shuffles that are open or sealed.", len(shuffles.manifests)),
+            ("memory_bytes", "Memory that their blocks take.", owner.memory),
+            ("memory_max_bytes", "How much they may take.", owner.memory_max),
+            ("unread_bytes", "What is in replies that were not taken yet.", owner.unread_bytes),
+            ("spilled_bytes", "Size of the spill files.", owner.spilled_bytes),
+            ("spill_writes_pending", "Writes that threads have to do.", owner.spill_writes_pending),
+        ):
+            yield GaugeMetricFamily(f"kvnode_shuffle_{name}", text, int(value))
+        for name, text, value in (
+            ("pushed_bytes", "Payload that was taken.", owner.pushed_bytes),
+            ("fetched_bytes", "Payload that was handed out.", owner.fetched_bytes),
+            ("dup_commits", "Attempts that came too late to win.", shuffles.dup_commits),
+            ("expired", "Shuffles that nobody used for their TTL.", shuffles.expired),
+            ("refused", "Blocks refused for memory, disk or a quota.", owner.refused),
+            ("lost_blocks", "Blocks that were lost.", owner.lost_blocks),
+        ):
+            yield CounterMetricFamily(f"kvnode_shuffle_{name}", text, int(value))
 
     def _loop(self) -> Iterator[Metric]:
         node = self._node

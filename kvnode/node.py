@@ -48,6 +48,9 @@ from kvnode.replication.replication import Replication
 from kvnode.request_memory import RequestMemory
 from kvnode.scripting.runtime import Scripting
 from kvnode.session import Outlet, Session
+from kvnode.shuffle.records import RECORD as SHUFFLE_RECORD
+from kvnode.shuffle.shuffles import Shuffles
+from kvnode.shuffle.waiting import ShuffleWaits
 from kvnode.slowlog import SlowLog
 from kvnode.stats import Stats
 from kvnode.tracking import Tracking
@@ -117,6 +120,11 @@ class Node:
         self.base_memory: i64 = 0
         self.unreturned: i64 = 0  # memory that the process keeps though nothing is in it
         self.disk: Disk = disk or SystemDisk()
+        # Has `tick_shuffles` called soon, from any thread; whoever owns the loop sets it.
+        self.wake_for_shuffles: Callable[[], None] | None = None
+        self.shuffles = Shuffles(self.settings, self.disk, self._wake)
+        self.shuffles.log = self._log_shuffle
+        self.shuffle_waits = ShuffleWaits(self)
         self.replication = Replication(self, identities)
         self.effects = EffectStream(self.replication.history)
         self.peers = KeptPeers(peers or SystemPeers())
@@ -229,6 +237,7 @@ class Node:
         is_saving = self.append_log.tick(now) or is_saving
         is_saving = self.replication.tick(now) or is_saving
         self.ending.tick(now)
+        self.tick_shuffles(now)
         if self.eviction.tick():
             return BUSY_TICK_SECONDS
         if is_saving:
@@ -236,6 +245,24 @@ class Node:
         if not freeing.is_idle():
             return _BUSY_TICK_SECONDS
         return self.seconds_to_next_tick(now)
+
+    def tick_shuffles(self, now: float) -> None:
+        """Do what is due of shuffles, and answer those who waited for it."""
+        if self.is_loading():
+            return
+        self.shuffle_waits.note_taken()
+        if self.shuffles.tick(now):
+            self.shuffle_waits.ask(i64(int(now * 1000.0)))
+            self.dispatcher.run_unblocked()
+
+    def _wake(self) -> None:
+        """Called in a thread that has read, written or removed a spill file."""
+        wake = self.wake_for_shuffles
+        if wake is not None:
+            wake()
+
+    def _log_shuffle(self, record: bytes) -> None:
+        self.dispatcher.add_record([b"ECHO", SHUFFLE_RECORD + record], 0)
 
     def _on_timer(self, now: float) -> None:
         """Do what is due `hz` times a second, however often `tick` is called."""
@@ -377,6 +404,10 @@ class Node:
         fields: dict[bytes, bytes] = {}
         if loader is not None and not loader.is_log:
             fields = loader.fields
+        leads = not self.config.show("replicaof")
+        if loader is not None and not loader.is_log and leads:
+            self.shuffles.forget(i64(int(self.clock.now() * 1000.0)))
+        self.shuffles.begin(leads)
         self.replication.begin(fields)
 
     def empty(self) -> None:
@@ -387,6 +418,7 @@ class Node:
             database.clear(self.config.flag("replica-lazy-flush"))
         self.scripting.functions.flush()
         self.requests.clear()
+        self.shuffles.clear()
         for session in self.sessions.values():
             session.watch_broken = bool(session.watched)
         self.tracking.flush()
@@ -474,6 +506,7 @@ class Node:
         """Assert the invariants of the data; for tests and the simulator."""
         self.dataset.check()
         self.requests.check()
+        self.shuffles.check()
         assert all(session.number == number for number, session in self.sessions.items())
 
     def reset_stats(self) -> None:

@@ -28,7 +28,7 @@ from kvnode.logs import Log
 from kvnode.memory import resident_bytes
 from kvnode.node import Node
 from kvnode.tls import TlsContexts
-from kvnode.trimming import Trimming
+from kvnode.trimming import Trimming, keep_freed_memory
 from kvprotocol import requests
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def run(config: Config, log: Log) -> int:
     """Serve until SHUTDOWN or a signal; return the exit status. OSError: a port is taken."""
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
+    keep_freed_memory()
     try:
         server = Server(config, log, loop)
         loop.run_until_complete(server.serve())
@@ -82,6 +83,7 @@ class Server:
         services.append(Service("metrics-port", self._metrics_connection, for_clients=False))
         self._listeners = Listeners(config, log, services)
         self.node.append_log.syncer.notify = self._on_synced
+        self.node.wake_for_shuffles = self._on_spilled
         self.node.replication.dialer = SocketDialer(config, loop)
         self.node.yield_control = BusySockets(self.node, self.rounds, self._listeners, loop).poll
         self._warned_of: set[str] = set()
@@ -110,6 +112,7 @@ class Server:
         finally:
             self._listeners.close()
         self.node.append_log.turn_off()
+        self.node.shuffles.owner.close()
         self._log_events()
         self.log.notice("stopped")
 
@@ -261,6 +264,14 @@ class Server:
         with suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(self.rounds.release)
 
+    def _on_spilled(self) -> None:
+        """Called in a thread that has done something to a spill file."""
+        with suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self._tick_shuffles)
+
+    def _tick_shuffles(self) -> None:
+        self.node.tick_shuffles(self.clock.now())
+
     def _log_events(self) -> None:
         """Write what the engine has for the log."""
         for level, name, fields in self.node.journal.take():
@@ -270,7 +281,9 @@ class Server:
         """Trim the heap, and count what stays too large where eviction can help."""
         node = self.node
         trimming = self._trimming
-        trimming.tick(now, int(node.used_memory() - node.unreturned), int(node.settings.maxmemory))
+        used = int(node.used_memory() - node.unreturned)
+        beside = int(node.shuffles.owner.memory)
+        trimming.tick(now, used, int(node.settings.maxmemory), beside)
         if not node.eviction.evicts:
             trimming.unreturned = 0
         node.unreturned = trimming.unreturned

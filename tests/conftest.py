@@ -8,6 +8,7 @@ environment in which they import the same build.
 import importlib.machinery
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,24 @@ def _build_under_test() -> tuple[str, str]:
     return "compiled" if compiled else "interpreted", str(probe.parent)
 
 
-def pytest_configure() -> None:
+class FailuresAtOnce:
+    """Prints a failure when it happens, so that a run that is ended early has told it."""
+
+    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+        self.reporter = reporter
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print where it failed, and the end of what it said."""
+        if report.failed:
+            self.reporter.write_line(f"\nFAILED {report.nodeid}\n{report.longreprtext[-1500:]}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
     """Stop unless the build is the wanted one, and hand it on to child processes."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and os.environ.get("CI"):
+        config.pluginmanager.register(FailuresAtOnce(reporter))
     build, place = _build_under_test()
     wanted = os.environ.get("KVNODE_BUILD", build)
     if build != wanted or build not in {"compiled", "interpreted"}:
@@ -52,6 +69,8 @@ def pytest_configure() -> None:
         # Keeps the current folder, which holds kvnode's source, off the path of child processes.
         os.environ["PYTHONSAFEPATH"] = "1"
         os.environ.pop("PYTHONPATH", None)
+        # Workers that get our path find the tests by it; the installed packages come before.
+        sys.path.append(str(PROJECT))
     else:
         os.environ["PYTHONPATH"] = os.pathsep.join(map(str, ROOTS))
 

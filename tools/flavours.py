@@ -34,6 +34,9 @@ TWINS: Final = (
     "nodes",
     "pipelines",
     "scripts",
+    "shuffle_maps",
+    "shuffle_reads",
+    "shuffles",
     "subscriptions",
     "watching",
 )
@@ -62,6 +65,8 @@ BLOCKING_DOTTED: Final = {
     "kvclient.aio": "kvclient.blocking",
     "kvclient.commands": "kvclient.blocking.commands",
 }
+# What is left of another name for a method (`aclose = close`) whose twin has that name already.
+SENSELESS: Final = re.compile(r"^ *(\w+) = \1\n", re.MULTILINE)
 # Unused imports, their order, None in the middle of a union, loops that only yield.
 MENDED: Final = "F401,I001,RUF036,UP028"
 ASYNCIO_IMPORT: Final = "import asyncio\n"
@@ -126,7 +131,7 @@ def flavoured(text: str, source: str, flavour: Flavour) -> str:
         text = text.replace(ASYNCIO_IMPORT, BLOCKING_IMPORT)
     tokens = list(generate_tokens(io.StringIO(text).readline))
     edited = applied(text, sorted(edits(tokens, source, flavour)))
-    return flavour.head.format(source=source) + edited
+    return flavour.head.format(source=source) + SENSELESS.sub("", edited)
 
 
 def without_waiting(text: str) -> str:

@@ -2,7 +2,7 @@
 # Makes .venv and installs kvnode into it, compiled; does nothing when nothing changed.
 #
 #   tools/setup.sh run     what a node needs
-#   tools/setup.sh test    also the test tools, a C compiler, redis-server, Node and its clients
+#   tools/setup.sh test    also the test tools, a C compiler, redis-server, Java, Node and its clients
 #
 # As root on a Debian-like machine missing system packages are installed, otherwise one line says
 # what to install. Environment: PYTHON (default python3), KVNODE_COMPILE, KVNODE_OPT (see setup.py).
@@ -76,6 +76,9 @@ fi
 if [ "$purpose" = test ] && ! { command -v node && command -v npm; } >/dev/null; then
     install_packages "Node" nodejs npm || exit 1
 fi
+if [ "$purpose" = test ] && ! command -v java >/dev/null; then
+    install_packages "Java" default-jre-headless || exit 1
+fi
 
 if [ ! -x "$venv/bin/python" ]; then
     say "making $venv"
@@ -98,9 +101,19 @@ with open("pyproject.toml", "rb") as file:
 project = config["project"]
 wanted = config["build-system"]["requires"] + project["dependencies"]
 if sys.argv[1] == "test":
-    for extra in ("clients", "compat", "otel", "test", "dev"):
-        wanted += project["optional-dependencies"][extra]
-print("\n".join(line for line in wanted if not line.startswith("kvnode[")))
+    wanted.append("kvnode[dev]")
+
+
+def expanded(requirements):
+    """Yield requirements, those of our own extras in the place of their names."""
+    for line in requirements:
+        if line.startswith("kvnode["):
+            yield from expanded(project["optional-dependencies"][line[7:-1]])
+        else:
+            yield line
+
+
+print("\n".join(dict.fromkeys(expanded(wanted))))
 PY
     pip install --requirement "$venv/.requirements"
     echo "$tools" >"$venv/.tools-$purpose"

@@ -30,7 +30,8 @@ _HOMES = {
     "Options": "kvclient.options",
 }
 
-__all__ = ["AsyncClient", "Client", "Entry", "Gap", "Message", "Options", *errors.__all__]
+__all__ = ["AsyncClient", "Client", "Entry", "Gap", "Message", "Options"]
+__all__ += errors.__all__  # in this form type checkers understand it
 
 
 def __getattr__(name: str) -> Any:

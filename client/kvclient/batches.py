@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from kvclient.errors import ProtocolError, ReplyError, TransactionAborted, UsageError
+from kvclient.errors import ArgumentError, ProtocolError, ReplyError, TransactionAborted, UsageError
 from kvclient.routing.address import Address
 from kvclient.traits import Traits, traits_of
 from kvclient.wire.channel import Argv
@@ -21,7 +21,7 @@ def as_transaction(parts: Sequence[Argv], end: Argv = EXEC) -> list[Argv]:
 
 
 def transaction_replies(replies: Sequence[Any]) -> list[Any]:
-    """Return the replies of the parts, errors among them.
+    """Return the replies of the parts, errors among them; `replies` are from MULTI's to EXEC's.
 
     TransactionAborted: a watched key has changed. An error of a part that was refused before EXEC
     is raised; nothing was executed then.
@@ -29,7 +29,7 @@ def transaction_replies(replies: Sequence[Any]) -> list[Any]:
     outcome = replies[-1]
     if outcome is None:
         raise TransactionAborted("a watched key has changed; nothing was executed")
-    if isinstance(outcome, list):
+    if isinstance(outcome, list) and len(outcome) == len(replies) - 2:
         return outcome
     for place, reply in enumerate(replies):
         if isinstance(reply, ReplyError) and 0 < place < len(replies) - 1:
@@ -82,6 +82,22 @@ def raise_first(replies: Sequence[Any]) -> None:
 def check_shared(argv: Argv) -> None:
     """Raise UsageError for a command that would change the connection, which others share."""
     _shared_traits(argv)
+
+
+def as_requests(requests: Iterable[Sequence[object]]) -> list[Argv]:
+    """Return what has a place among others as argvs; ArgumentError, UsageError for what has none.
+
+    A text is refused: its letters would be taken for words.
+    """
+    parts: list[Argv] = []
+    for request in requests:
+        if not isinstance(request, tuple | list):
+            kind = type(request).__name__
+            raise ArgumentError(f"a request is of type {kind}, must be a tuple or a list of words")
+        part = tuple(request)
+        check_queued(part)
+        parts.append(part)
+    return parts
 
 
 def check_queued(argv: Argv) -> None:

@@ -6,6 +6,7 @@ KvError
     ConfigurationError  mend the URL or the options (also a ValueError)
     ReplyError          the server refused: `code` and `message` say why
         WrongTypeError, NoScriptError, PermissionDenied, ReadOnlyError, ...
+        ShuffleError    a shuffle refused: ShuffleGone, ShuffleLost, ShuffleFull, ...
     Unavailable         try later: the request was not executed, or may be repeated safely
         ConnectError    no connection could be made
         DeadlineExceeded the deadline passed (also a TimeoutError)
@@ -13,6 +14,8 @@ KvError
     ProtocolError       what the server sent is not RESP; the connection was closed
     TransactionAborted  a watched key changed: read again and repeat
     LockError           a lock is not, or no longer, held
+    MissingData         a shuffle's partition was read, and something is missing
+    Corrupted           what was read does not have the checksum that it was written with
 """
 
 from __future__ import annotations
@@ -26,11 +29,13 @@ __all__ = [
     "BusyScriptError",
     "ConfigurationError",
     "ConnectError",
+    "Corrupted",
     "DeadlineExceeded",
     "ExecAbortError",
     "KvError",
     "LockError",
     "MisroutedError",
+    "MissingData",
     "NoScriptError",
     "NotDurableError",
     "NotReadyError",
@@ -40,6 +45,18 @@ __all__ = [
     "ProtocolError",
     "ReadOnlyError",
     "ReplyError",
+    "ShuffleCommitted",
+    "ShuffleConsumed",
+    "ShuffleDuplicate",
+    "ShuffleError",
+    "ShuffleExists",
+    "ShuffleFull",
+    "ShuffleGone",
+    "ShuffleLost",
+    "ShuffleMismatch",
+    "ShuffleOpen",
+    "ShuffleQuota",
+    "ShuffleStale",
     "TransactionAborted",
     "Unavailable",
     "UnknownRequestError",
@@ -90,6 +107,14 @@ class TransactionAborted(KvError):
 
 class LockError(KvError):
     """A lock is held by somebody else, or no longer held."""
+
+
+class MissingData(KvError):
+    """A partition was read to its end, and it is not what the shuffle's manifest says."""
+
+
+class Corrupted(KvError):
+    """What was read does not have the checksum that it was written with."""
 
 
 class ReplyError(KvError):
@@ -158,6 +183,54 @@ class UnknownRequestError(ReplyError):
     """UNKNOWNREQUEST: the server has forgotten this request id; it was not executed again."""
 
 
+class ShuffleError(ReplyError):
+    """SHUFFLE...: a shuffle refused something; its kinds say what."""
+
+
+class ShuffleGone(ShuffleError):
+    """NOSHUFFLE: it ended, expired, never was, or was forgotten by a restart; the text says so."""
+
+
+class ShuffleExists(ShuffleError):
+    """SHUFFLEEXISTS: a shuffle of this name is open with other parameters."""
+
+
+class ShuffleOpen(ShuffleError):
+    """SHUFFLEOPEN: not all maps have been committed yet."""
+
+
+class ShuffleLost(ShuffleError):
+    """SHUFFLELOST: blocks are lost, and the maps that `missing()` names have to run again."""
+
+
+class ShuffleStale(ShuffleError):
+    """SHUFFLESTALE: maps ran again since the read began, and need not have written the same."""
+
+
+class ShuffleMismatch(ShuffleError):
+    """SHUFFLECHECK: a checksum or a count is not what the server has."""
+
+
+class ShuffleFull(ShuffleError):
+    """SHUFFLEFULL: the server's memory, or its disk, for shuffles is full; later there is room."""
+
+
+class ShuffleQuota(ShuffleError):
+    """SHUFFLEQUOTA: the shuffle, or a partition of it, is as large as it may become."""
+
+
+class ShuffleConsumed(ShuffleError):
+    """SHUFFLECONSUMED: the partition was acknowledged, so its data is freed."""
+
+
+class ShuffleCommitted(ShuffleError):
+    """SHUFFLECOMMITTED: an attempt that has won cannot be aborted."""
+
+
+class ShuffleDuplicate(ShuffleError):
+    """SHUFFLEDUP: another attempt of this map has won; this one can stop."""
+
+
 BY_CODE: Final[dict[str, type[ReplyError]]] = {
     "WRONGTYPE": WrongTypeError,
     "NOSCRIPT": NoScriptError,
@@ -180,6 +253,17 @@ BY_CODE: Final[dict[str, type[ReplyError]]] = {
     "BUSYKEY": BusyKeyError,
     "BUSYGROUP": BusyKeyError,
     "UNKNOWNREQUEST": UnknownRequestError,
+    "NOSHUFFLE": ShuffleGone,
+    "SHUFFLEEXISTS": ShuffleExists,
+    "SHUFFLEOPEN": ShuffleOpen,
+    "SHUFFLELOST": ShuffleLost,
+    "SHUFFLESTALE": ShuffleStale,
+    "SHUFFLECHECK": ShuffleMismatch,
+    "SHUFFLEFULL": ShuffleFull,
+    "SHUFFLEQUOTA": ShuffleQuota,
+    "SHUFFLECONSUMED": ShuffleConsumed,
+    "SHUFFLECOMMITTED": ShuffleCommitted,
+    "SHUFFLEDUP": ShuffleDuplicate,
 }
 
 

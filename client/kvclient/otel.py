@@ -10,7 +10,8 @@ A call is a span of kind CLIENT and a value of `db.client.operation.duration`, w
 failure `error.type` and `db.response.status_code`. Keys and values are not told: not even error
 texts are, which may quote them, and a command that is not known is `_OTHER`.
 
-A call's repetitions are one span. Subscriptions, and what is read under a watch, have none.
+A call's repetitions are one span. What is asked under a watch has its spans, and WATCH itself.
+Subscriptions have none: nobody waits for a reply to SUBSCRIBE, and a message is nobody's call.
 """
 
 from __future__ import annotations
@@ -169,6 +170,10 @@ class _Watched:
         call.end(None)
         return reply
 
+    def _over(self, call: _Call, send: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what `send` returns, of which the asynchronous Core has coroutines."""
+        return self._watch(call, send, *arguments)
+
     def sender(self, deadline_s: float) -> _Sender:
         """Return the way in for calls with such a deadline."""
         return _Sender(self, self._core.sender(deadline_s).send)
@@ -196,7 +201,40 @@ class _Watched:
     ) -> Any:
         """Send a request that may wait."""
         call = self._call(argv)
-        return self._watch(call, self._core.send_waiting, argv, shape, timeout_s, deadline_s)
+        return self._over(call, self._core.send_waiting, argv, shape, timeout_s, deadline_s)
+
+    def begin(self, argv: Argv, deadline_s: float) -> Any:
+        """Return a connection on which `argv`, WATCH, was executed."""
+        connection = self._over(self._call(argv), self._core.begin, argv, deadline_s)
+        return _Connection(self, connection)
+
+    def give_back(self, connection: Any, is_clean: bool) -> Any:
+        """Take a connection back."""
+        if isinstance(connection, _Connection):
+            connection = connection.inner
+        return self._core.give_back(connection, is_clean)
+
+
+class _Connection:
+    """Stands for a connection with keys under watch."""
+
+    def __init__(self, watched: _Watched, connection: Any) -> None:
+        self._watched = watched
+        self.inner = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def ask(self, argv: Argv, limit_s: float, shape: Shape | None = None) -> Any:
+        """Send a request."""
+        watched = self._watched
+        return watched._over(watched._call(argv), self.inner.ask, argv, limit_s, shape)
+
+    def ask_all(self, argvs: list[Argv], limit_s: float) -> Any:
+        """Send a transaction, from MULTI to EXEC."""
+        watched = self._watched
+        call = watched._batch(argvs[1:-1], True)
+        return watched._over(call, self.inner.ask_all, argvs, limit_s)
 
 
 class _Sender:
@@ -244,15 +282,17 @@ class _AsyncWatched(_Watched):
         future.add_done_callback(call.end_with)
         return future
 
-    async def send_waiting(
-        self, argv: Argv, shape: Shape | None, timeout_s: float, deadline_s: float
-    ) -> Any:
-        """Send a request that may wait."""
-        call = self._call(argv)
+    async def _over(self, call: _Call, send: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what the coroutine returns, and end the call then."""
         try:
-            reply = await self._core.send_waiting(argv, shape, timeout_s, deadline_s)
+            reply = await send(*arguments)
         except BaseException as error:
             call.end(error)
             raise
         call.end(None)
         return reply
+
+    async def begin(self, argv: Argv, deadline_s: float) -> Any:
+        """Return a connection on which `argv`, WATCH, was executed."""
+        connection = await self._over(self._call(argv), self._core.begin, argv, deadline_s)
+        return _Connection(self, connection)

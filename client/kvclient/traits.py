@@ -35,7 +35,7 @@ _READ_OPTIONS: Final = {b"GROUP": 2, b"COUNT": 1}
 _SORT_OPTIONS: Final = {b"LIMIT": 2, b"GET": 1, b"BY": 1}
 
 _QUEUE: Final = "would take in other callers' commands; use pipeline() or transaction()"
-_PUBSUB: Final = "turns the connection into a subscriber's; use pubsub()"
+_PUBSUB: Final = "turns the connection into a subscriber's; use subscribe()"
 _REPLICA: Final = "turns the connection into a follower's; a client has no use for it"
 _ROUTED: Final = "is sent by the client itself where it is needed; see the option read_from"
 _TRACKED: Final = "changes what the server tells the connection; use the option cache_bytes_max"

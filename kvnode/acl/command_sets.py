@@ -42,6 +42,7 @@ KEYS_VARY: Final = 255
 _WRITING: Final = ("insert", "delete", "update")
 # What Redis 7.0.15 does not have stays out of the counting that finds the canonical description.
 _NEWER: Final = (b"client|setinfo", b"client|no-touch", b"request")
+_OURS: Final = b"shuffle."  # they are counted in their own category alone
 
 
 def access_of(flags: str) -> int:
@@ -119,7 +120,8 @@ class CommandSets:
             self.members[self.bits[parent]] |= mask
         for group in groups:
             self.categories[group.encode()] |= mask
-            if name not in _NEWER:
+            is_ours = name in _NEWER or name.startswith(_OURS)
+            if not is_ours or group == "shuffle":
                 self.counted[group.encode()] |= mask
         return bit
 

@@ -35,6 +35,8 @@ from kvnode.commands import (  # noqa: F401  # imported for their cards
     server,
     set_algebra,
     sets,
+    shuffle,
+    shuffle_reading,
     sorted_set_algebra,
     sorted_set_pops,
     sorted_set_ranges,

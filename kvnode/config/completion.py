@@ -8,6 +8,7 @@ SHELLS: Final = ("bash", "zsh", "fish")
 _COMMANDS: Final = {
     "serve": "start a node",
     "completion": "print a shell completion script",
+    "shuffle": "list, describe and end shuffles of a running node",
     "check-rdb": "check an RDB file and say what is in it",
     "check-aof": "check an append-only log, and mend its end",
 }

@@ -28,6 +28,7 @@ from kvnode.config.kinds import (
     Choice,
     FileName,
     Flag,
+    FolderPath,
     Kind,
     Memory,
     MemoryOrPercent,
@@ -304,6 +305,16 @@ def _durability() -> None:
     _number("request-max-idle", 900, low=1)
 
 
+def _shuffles() -> None:
+    # Not Redis's (docs/shuffle.md). Percent of the machine's memory, or its cgroup's.
+    _row("shuffle-memory", MemoryOrPercent(), -25)
+    _row("shuffle-dir", FolderPath(), "shuffle", IMMUTABLE)
+    _memory("shuffle-quota", 0)
+    _memory("shuffle-partition-max", 0)
+    _memory("shuffle-disk-max", 0)
+    _memory("shuffle-disk-reserve", 256 << 20)
+
+
 def _replication() -> None:
     _row("replicaof", LeaderAddress(), (), IMMUTABLE, alias="slaveof")
     _row("masterauth", _UNSET, "", SENSITIVE)
@@ -364,6 +375,7 @@ def _build() -> None:
     _encodings()
     _observation()
     _durability()
+    _shuffles()
     _replication()
     _cluster()
     DIRECTIVES.sort(key=_name_of)

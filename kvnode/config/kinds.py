@@ -123,7 +123,7 @@ class Memory(Kind):
 
 
 class MemoryOrPercent(Kind):
-    """A size in bytes or a percentage of maxmemory, kept as a negative number as Redis does."""
+    """A size in bytes, or a percentage of another one, kept as a negative number as Redis does."""
 
     allowed = "a size such as 100mb, or a percentage from 0% to 100%"
 
@@ -224,6 +224,17 @@ class FileName(Text):
         if "/" in word:
             raise ConfigError(f"{self.directive} can't be a path, just a {self.noun}")
         return word
+
+
+class FolderPath(Text):
+    """A folder that is made when it is needed; relative to `dir`."""
+
+    allowed = "a path"
+
+    def parse(self, words: list[str], current: Value) -> Value:
+        if not words[0]:
+            raise ConfigError("argument must be a path")
+        return words[0]
 
 
 def canonical_integer(word: str) -> int:

@@ -117,6 +117,13 @@ class Settings:
     request_max_memory: i64
     request_max_clients: i64
     request_max_idle: i64
+    # Shuffles. In bytes, 0 is no limit; shuffle_memory below 0: percent of the machine's memory.
+    shuffle_memory: i64
+    shuffle_dir: str
+    shuffle_quota: i64
+    shuffle_partition_max: i64
+    shuffle_disk_max: i64
+    shuffle_disk_reserve: i64
     # Dumps.
     rdbcompression: bool
     # Following.
@@ -162,6 +169,12 @@ class Settings:
         self.request_max_memory = 64 << 20
         self.request_max_clients = 10000
         self.request_max_idle = 900
+        self.shuffle_memory = -25
+        self.shuffle_dir = "shuffle"
+        self.shuffle_quota = 0
+        self.shuffle_partition_max = 0
+        self.shuffle_disk_max = 0
+        self.shuffle_disk_reserve = 256 << 20
         self.rdbcompression = True
         self.replica_read_only = True
         self.replica_ignore_maxmemory = True

@@ -16,6 +16,7 @@ from kvnode.rdb.encoding import Source
 _MODE: Final = 0o644
 _FOLDER_MODE: Final = 0o755
 _PIECE_BYTES: Final = 1 << 16
+_PLENTY_BYTES: Final = 1 << 60
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -24,6 +25,10 @@ class File(Source):
 
     def write(self, data: bytes) -> None:
         """Write all of the bytes at the end."""
+
+    def seek(self, place: int) -> None:
+        """Go on reading at this byte."""
+        raise NotImplementedError
 
     def sync(self) -> None:
         """Make durable what was written."""
@@ -78,6 +83,14 @@ class Disk:
         """Make a folder for files, durably, if it is not there."""
         raise NotImplementedError
 
+    def absolute(self, name: str) -> str:
+        """Return a name that stays right when the working folder changes."""
+        return name
+
+    def free_bytes(self, folder: str) -> int:
+        """Return how much more may be written into a folder that is there."""
+        return _PLENTY_BYTES
+
     def write_file(self, name: str, data: bytes) -> None:
         """Put a file with this content in the place of one that may be there, durably."""
         folder, slash, last = name.rpartition("/")
@@ -117,6 +130,9 @@ class _SystemFile(File):
             data = data[written:]
             written = os.write(self._handle, data)
 
+    def seek(self, place: int) -> None:
+        os.lseek(self._handle, place, os.SEEK_SET)
+
     def sync(self) -> None:
         os.fdatasync(self._handle)
 
@@ -137,6 +153,13 @@ class SystemDisk(Disk):
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
+
+    def absolute(self, name: str) -> str:
+        return os.path.abspath(self._path(name))
+
+    def free_bytes(self, folder: str) -> int:
+        found = os.statvfs(self._path(folder))
+        return found.f_bavail * found.f_frsize
 
     def create(self, name: str) -> File:
         # At the end, wherever that is: it may have been cut since the last write.

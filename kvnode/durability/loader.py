@@ -14,6 +14,7 @@ from kvnode.durability.disk import Disk, File, reason_of
 from kvnode.durability.log_reader import LogReader, Replay, TornError
 from kvnode.durability.rdb_reader import FileError, RdbReader, shown
 from kvnode.request_memory import CLIENT_FIELD, WATERMARK_FIELD, RecordError
+from kvnode.shuffle import records as shuffles
 from kvprotocol.errors import ReplyError
 from kvprotocol.numbers import parse_int
 
@@ -162,6 +163,7 @@ class Loader:
                 name = shown(code.partition(b"\n")[0])
                 raise FileError(f"the library of functions {name}: {error}") from None
         self._restore_requests(rdb)
+        self._restore_shuffles(rdb)
         if self.is_log and self._file is not None:
             # A log may go on behind the RDB file that it begins with.
             self._rdb = None
@@ -181,6 +183,14 @@ class Loader:
         except RecordError:
             raise FileError(f"a field {shown(CLIENT_FIELD)} that is none") from None
         requests.watermark = max(requests.watermark, watermark)
+
+    def _restore_shuffles(self, rdb: RdbReader) -> None:
+        for record in rdb.shuffle_records:
+            try:
+                self._node.shuffles.restore(record)
+            except shuffles.RecordError:
+                what = f"a field {shown(shuffles.FIELD)} that is none"
+                raise FileError(f"{what}: {shown(record)}") from None
 
     def _run(self, log: LogReader) -> None:
         replay = self._replay

@@ -14,6 +14,7 @@ from kvnode.durability.rdb_reader import FileError, shown
 from kvnode.rdb.encoding import Source
 from kvnode.request_memory import RECORD, RecordError
 from kvnode.session import Outlet, Session
+from kvnode.shuffle import records as shuffles
 from kvprotocol.numbers import parse_int
 from kvprotocol.replies import ErrorReply
 
@@ -203,19 +204,29 @@ class Replay:
         self._queued = []
         self.is_open = False
 
-    def _remember(self, argv: list[bytes]) -> None:
-        """Take over the record of a client's request that was run. FileError: it is damaged."""
+    def _remember(self, argv: list[bytes]) -> bool:
+        """Take over a record, of a request that was run or of a shuffle; return whether it is one.
+
+        FileError: it is damaged.
+        """
         node = self._node
+        now_ms = i64(int(node.clock.now() * 1000.0))
+        record = argv[1]
         try:
-            node.requests.restore(argv[1], i64(int(node.clock.now() * 1000.0)))
-        except RecordError:
-            raise FileError(f"a record {shown(argv[1])} that is none") from None
+            if record.startswith(RECORD):
+                node.requests.restore(record, now_ms)
+            elif record.startswith(shuffles.RECORD):
+                node.shuffles.restore(record[len(shuffles.RECORD) :])
+            else:
+                return False
+        except (RecordError, shuffles.RecordError):
+            raise FileError(f"a record {shown(record)} that is none") from None
         if self._is_logged:
             node.dispatcher.add_record(argv, self._session.keyspace.index)
+        return True
 
     def _execute(self, argv: list[bytes]) -> None:
-        if argv[0] == b"ECHO" and len(argv) == 2 and argv[1].startswith(RECORD):
-            self._remember(argv)
+        if argv[0] == b"ECHO" and len(argv) == 2 and self._remember(argv):
             return
         node = self._node
         dispatcher = node.dispatcher

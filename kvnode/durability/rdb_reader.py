@@ -18,6 +18,7 @@ from kvnode.rdb.encoding import RDB_VERSION_MAX, Reader, Source
 from kvnode.rdb.loading import read_value
 from kvnode.rdb.lzf import DamagedError
 from kvnode.request_memory import CLIENT_FIELD
+from kvnode.shuffle.records import FIELD as SHUFFLE_FIELD
 
 if TYPE_CHECKING:
     from kvnode.dataset import Dataset
@@ -38,7 +39,8 @@ class FileError(Exception):
 class RdbReader:
     """Loads a file; call `step` until `is_done`.
 
-    `fields`, `libraries` and `request_clients` are what was in it beside the keys.
+    `fields`, `libraries`, `request_clients` and `shuffle_records` are what was in it beside the
+    keys.
 
     Keys whose deadline has passed are left out unless `keeps_expired`.
     """
@@ -59,6 +61,7 @@ class RdbReader:
         self.fields: dict[bytes, bytes] = {}
         self.libraries: list[bytes] = []
         self.request_clients: list[bytes] = []
+        self.shuffle_records: list[bytes] = []
         self.version = 0
         self.merges = False  # keys that are there already are replaced
         # Where a file is only checked: how many values of each type there are. They are not kept.
@@ -128,6 +131,8 @@ class RdbReader:
             text = reader.string()
             if name == CLIENT_FIELD:
                 self.request_clients.append(text)
+            elif name == SHUFFLE_FIELD:
+                self.shuffle_records.append(text)
             else:
                 self.fields[name] = text
             if name == b"repl-id":

@@ -19,6 +19,8 @@ from kvnode.rdb.crc64 import crc64
 from kvnode.rdb.encoding import RDB_VERSION, write_length, write_string
 from kvnode.rdb.saving import ValueWriter, type_of, write_value
 from kvnode.request_memory import CLIENT_FIELD, RequestClient, client_field
+from kvnode.shuffle.records import FIELD as SHUFFLE_FIELD
+from kvnode.shuffle.records import SnapshotRecords
 from kvnode.structures.container import Container
 
 _PIECE_BYTES: Final = 1 << 16
@@ -35,6 +37,7 @@ class RdbWriter:
         fields: list[tuple[bytes, bytes]],
         libraries: list[bytes],
         request_clients: list[RequestClient],
+        shuffles: SnapshotRecords | None,
         clocks: i64,
         compresses: bool,
         has_checksum: bool,
@@ -49,6 +52,7 @@ class RdbWriter:
         self._has_checksum = has_checksum
         self._checksum = 0
         self._request_clients = request_clients  # not written yet
+        self._shuffles = shuffles  # None: all of them are written
         self._part = -1
         self._value: ValueWriter | None = None
         self._out = BytesWriter()
@@ -61,6 +65,9 @@ class RdbWriter:
         while elements > 0 and len(out) < _PIECE_BYTES and not self.is_done:
             if self._request_clients:
                 elements -= self._write_client(self._request_clients.pop())
+                continue
+            if self._shuffles is not None:
+                elements -= self._write_shuffles(self._shuffles)
                 continue
             records = snapshot.records
             if records is None or snapshot.place >= len(records.keys):
@@ -98,6 +105,18 @@ class RdbWriter:
         write_string(out, CLIENT_FIELD, False)
         write_string(out, client_field(client), False)
         return 1 + len(client.replies)
+
+    def _write_shuffles(self, shuffles: SnapshotRecords) -> i64:
+        """Append what is known of shuffles, one record; return how many elements that is."""
+        record = shuffles.next()
+        if record is None:
+            self._shuffles = None
+            return 0
+        out = self._out
+        out.append(types.AUX)
+        write_string(out, SHUFFLE_FIELD, False)
+        write_string(out, record, False)
+        return 1 + record.count(b"[")
 
     def _enter(self, records: Records) -> None:
         """Say which database comes, if it is another one."""

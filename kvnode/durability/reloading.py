@@ -1,4 +1,7 @@
-"""DEBUG RELOAD and LOADAOF: the dataset read anew from its files, while nobody is served."""
+"""DEBUG RELOAD and LOADAOF: the dataset read anew from its files, while nobody is served.
+
+Shuffles stay as they are: their blocks are in no file.
+"""
 
 from __future__ import annotations
 
@@ -75,6 +78,7 @@ def _run(ctx: Context, loader: Loader) -> None:
     session = ctx.session
     may_block = ctx.may_block
     ctx.node.loader = loader
+    ctx.node.shuffles.keeps_all = True
     try:
         while not loader.is_done:
             loader.step(_STEP_SECONDS)
@@ -82,6 +86,7 @@ def _run(ctx: Context, loader: Loader) -> None:
         ctx.node.replication.note_other_data()  # a part of it
         raise
     finally:
+        ctx.node.shuffles.keeps_all = False
         ctx.enter(session, session.keyspace)
         ctx.may_block = may_block
 

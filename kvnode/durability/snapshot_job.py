@@ -75,6 +75,7 @@ class SnapshotJob:
             fields,
             libraries,
             node.requests.copies() if self._has_data else [],
+            node.shuffles.snapshot() if self._has_data else None,
             node.dataset.access_rules.purpose,
             node.settings.rdbcompression,
             node.config.flag("rdbchecksum"),

@@ -77,6 +77,7 @@ class Replication:
         self.followers.drop_all("the node follows another one now")
         link = LeaderLink(self._node, self.history, self.dialer, host, port, is_handover)
         self.link = link
+        self._node.shuffles.follow()
         self._note_leader()
         self._node.journal.note("notice", "follows", {"leader": f"{host}:{port}"})
         self.update()
@@ -117,6 +118,7 @@ class Replication:
         self._note_leader()
         self._node.journal.note("notice", "leads", {})
         self.update()
+        self._node.shuffles.lead()
 
     def note_other_data(self) -> None:
         """The data is no copy of the history any more: whoever follows takes all of it anew."""

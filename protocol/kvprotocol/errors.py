@@ -140,6 +140,47 @@ BUSY_SCRIPT: Final = (
 BUSY_FUNCTION: Final = (
     "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
 )
+# Shuffles (docs/shuffle.md).
+SHUFFLE_DAMAGED: Final = "SHUFFLECHECK the checksum is not the payload's"
+SHUFFLE_DIFFERS: Final = "SHUFFLECHECK this block is here with another checksum"
+SHUFFLE_EARLIER: Final = "NOSHUFFLE ended: another shuffle of this id was opened since"
+SHUFFLE_FULL: Final = "SHUFFLEFULL shuffle-memory is used up, try again later"
+SHUFFLE_DISK_FULL: Final = (
+    "SHUFFLEFULL shuffle-memory is used up and cannot be spilled (%s), try again later"
+)
+SHUFFLE_OVER_QUOTA: Final = "SHUFFLEQUOTA the shuffle's quota of %d bytes is used up"
+SHUFFLE_PARTITION_FULL: Final = "SHUFFLEQUOTA partition %d has shuffle-partition-max bytes"
+SHUFFLE_TOO_LARGE: Final = "SHUFFLEQUOTA a block of %d bytes does not fit into shuffle-memory"
+SHUFFLE_CONSUMED: Final = "SHUFFLECONSUMED partition %d was acknowledged, its blocks are gone"
+SHUFFLE_UNKNOWN: Final = (
+    "NOSHUFFLE unknown: no shuffle %s is known; it was never opened, or it is forgotten: the node"
+    " was restarted without appendonly, or it ended long ago"
+)
+SHUFFLE_GONE: Final = "NOSHUFFLE %s: the shuffle %s is no more, its id is free in %d seconds"
+SHUFFLE_EXISTS: Final = "SHUFFLEEXISTS the shuffle %s is open with other parameters"
+SHUFFLES_TOO_MANY: Final = "SHUFFLEFULL there are %d shuffles, and no more are taken"
+SHUFFLE_OPEN: Final = "SHUFFLEOPEN %d of %d maps have not been committed"
+SHUFFLE_LOST: Final = "SHUFFLELOST %d maps have to run again, in epoch %d"
+SHUFFLE_STALE: Final = "SHUFFLESTALE %d is the epoch now: read from the beginning"
+SHUFFLE_LACKS: Final = (
+    "SHUFFLECHECK partition %d does not hold what the summary says of map %d, attempt %d"
+)
+SHUFFLE_OTHER_SUMMARY: Final = "SHUFFLECHECK attempt %d of map %d has committed other blocks"
+SHUFFLE_COMMITTED: Final = "SHUFFLECOMMITTED attempt %d of map %d was committed, and stays"
+SHUFFLE_LEFT_OUT: Final = "SHUFFLECOMMITTED the shuffle was sealed without map %d"
+SHUFFLE_SEALED: Final = "SHUFFLECOMMITTED the shuffle was sealed with %d maps"
+SHUFFLE_DUP: Final = "SHUFFLEDUP %d is the attempt that has won this map"
+SHUFFLE_ID: Final = (
+    "ERR a shuffle's id has 1 to 128 printable ASCII characters, and no space, slash or brace"
+)
+SHUFFLE_PARTITION_KEY: Final = "ERR a partition's key is id/partition"
+SHUFFLE_RANGE: Final = "ERR %s is out of range, it must be between %d and %d"
+SHUFFLE_SUMMARY: Final = (
+    "ERR a summary is JSON: [[partition, blocks, bytes, checksum], ...], partitions ascending, each"
+    " with blocks"
+)
+SHUFFLE_REPLICAS: Final = "ERR REPLICAS other than 1 needs a cluster, and this node is not in one"
+SHUFFLE_CODEC: Final = "ERR a codec's name has 1 to 32 letters, digits, - and _"
 CLUSTER_DISABLED: Final = "ERR This instance has cluster support disabled"
 PROTECTED_MODE: Final = (
     "DENIED kvnode runs in protected mode: it has no password and accepts loopback connections"

@@ -356,6 +356,21 @@ SETBIT|4|write denyoom|1,,0,1,0,-1,0,,RW access update||||
 SETEX|4|write denyoom|1,,0,1,0,-1,0,,OW update|yes|||
 SETNX|3|write denyoom fast|1,,0,1,0,-1,0,,OW insert||||
 SETRANGE|4|write denyoom|1,,0,1,0,-1,0,,RW update|yes|||
+SHUFFLE.ABORT|4|write noscript|1,,0,1,0,-1,0,,RW access delete|yes|||
+SHUFFLE.ACK|-2|write noscript|1,,0,1,0,-1,0,,RM delete|yes|||
+SHUFFLE.COMMIT|5|write noscript|1,,0,1,0,-1,0,,RW access update|yes|||
+SHUFFLE.END|2|write noscript|1,,0,1,0,-1,0,,RM delete|yes|||
+SHUFFLE.FETCH|-5|noscript blocking no_multi|1,,0,1,0,-1,0,,RO access|yes|||
+SHUFFLE.LIST|-1|noscript||yes|||
+SHUFFLE.LOCATE|2|noscript|1,,0,1,0,-1,0,,RO access|yes|||
+SHUFFLE.MISSING|2|noscript|1,,0,1,0,-1,0,,RO access|yes|||
+SHUFFLE.MPUSH|-7|write noscript|3,,-1,4,0,-1,0,,OW insert|yes|||
+SHUFFLE.OPEN|-4|write noscript fast|1,,0,1,0,-1,0,,RW access insert|yes|||
+SHUFFLE.PING|-2|noscript blocking fast|1,,0,1,0,-1,0,,RO access|yes|||
+SHUFFLE.PUSH|7|write noscript fast|1,,0,1,0,-1,0,,OW insert|yes|||
+SHUFFLE.SEAL|-2|write noscript|1,,0,1,0,-1,0,,RW access update|yes|||
+SHUFFLE.STATUS|-2|noscript|1,,0,1,0,-1,0,,RO access|yes|||
+SHUFFLE.WAIT|-3|noscript blocking|1,,0,1,0,-1,0,,RO access|yes|||
 SHUTDOWN|-1|admin noscript loading stale no_multi allow_busy|||||
 SINTER|-2|readonly|1,,-1,1,0,-1,0,,RO access|yes|||
 SINTERCARD|-3|readonly movablekeys|1,,0,1,0,0,1,,RO access|yes|||

@@ -2,8 +2,8 @@
 
 A request is a RESP array of bulk strings or an inline command line. A read that ends inside a
 request keeps its place (arguments so far, length of the announced bulk), so no byte is looked at
-twice; a bulk of more than 32 KiB that is not complete is collected as a list of reads and joined
-once.
+twice; a bulk of more than 32 KiB that is not complete is collected as a list of reads, which are
+joined once, to the argument itself.
 
 The loop over arguments is long on purpose: it is the hottest code of the node.
 """
@@ -45,6 +45,7 @@ class RequestParser:
         self._bulk: i64 = -1  # length of the announced bulk, -1 when its line is still to come
         self._reads: list[bytes] = []  # of a large bulk that is not complete
         self._reads_bytes: i64 = 0
+        self._collected: bytes | None = None  # a large bulk, when it is complete
         self._kept: list[bytes] = []  # reads that came while the session waited
         self._kept_bytes: i64 = 0
         self.keeps = False  # whether there are any
@@ -66,18 +67,31 @@ class RequestParser:
         if self._reads_bytes:
             self._reads.append(data)
             self._reads_bytes += len(data)
-            if self._reads_bytes < self._bulk + 2:
-                return
-            data = b"".join(self._reads)
-            self._reads = []
-            self._reads_bytes = 0
-            self.data = data
-        elif self.position < len(self.data):
+            if self._reads_bytes >= self._bulk + 2:
+                self._complete_bulk(data)
+            return
+        if self.position < len(self.data):
             self.data = self.data[self.position :] + data
         else:
             self.data = data
         self.position = 0
         self.begin = 0
+
+    def _complete_bulk(self, last: bytes) -> None:
+        """Join the reads of a large bulk, and go on behind it in the last one."""
+        reads = self._reads
+        end: i64 = len(last) - (self._reads_bytes - self._bulk)
+        self._reads = []
+        self._reads_bytes = 0
+        if end < 0:  # its last bytes, or its CRLF, are in two reads
+            self.data = b"".join(reads)
+            self.position = 0
+        else:
+            reads[-1] = last[:end]
+            self._collected = b"".join(reads)
+            self.data = last
+            self.position = end + 2
+        self.begin = self.position
 
     def buffered(self) -> i64:
         """Return the number of bytes held that do not make a whole request yet."""
@@ -132,6 +146,11 @@ class RequestParser:
                     return []
                 self._left = count
             self._argv = []
+        elif self._collected is not None:
+            self._argv.append(self._collected)
+            self._collected = None
+            self._left -= 1
+            self._bulk = -1
         argv = self._argv
         left = self._left
         bulk = self._bulk

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 
+from kvclient import Client
+
 from ..wire.servers import Server, both_servers, redis_server
 from .clusters import RedisCluster
 from .flavour import KINDS as FLAVOURS
@@ -54,6 +56,16 @@ def redis() -> Iterator[Server]:
     """A redis-server of its own."""
     with redis_server() as server:
         yield server
+
+
+@pytest.fixture
+def url(redis: Server) -> str:
+    """The URL of that redis-server, which is empty."""
+    redis.revive()
+    place = f"kv://127.0.0.1:{redis.port}"
+    with Client(place) as client:
+        client.flushall()
+    return place
 
 
 @pytest.fixture(scope="session")

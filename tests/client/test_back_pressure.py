@@ -12,18 +12,9 @@ from kvclient import AsyncClient, Client
 from kvclient.errors import KvError
 
 from ..wire.proxy import Proxy
-from ..wire.servers import Server
 from .flavour import Flavour
 
 MEGABYTE = 1 << 20
-
-
-@pytest.fixture
-def url(redis: Server) -> str:
-    redis.revive()
-    with Client(f"kv://127.0.0.1:{redis.port}") as client:
-        client.flushall()
-    return f"kv://127.0.0.1:{redis.port}"
 
 
 async def test_ten_thousand_tasks_with_defaults(url: str) -> None:

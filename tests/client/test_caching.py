@@ -6,12 +6,16 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from kvclient import AsyncClient, Client, ConfigurationError
+from kvclient.aio.connection import Connection
+from kvclient.wire.channel import Request
 
 from ..wire.servers import Server
+from .fake_server import FakeServer
 
 SERVERS = ("kvnode", "redis-server")
 WRITES = 500
@@ -241,3 +245,32 @@ async def test_an_invalidation_that_is_no_text_leaves_futures_in_step(url: str) 
         first, second = await asyncio.gather(client.get("a"), client.get("b"))
         assert (first, second) == ("1", "2")
         assert await client.get(b"\xff") == "new"
+
+
+async def test_what_is_read_beside_a_write_on_another_connection_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """This server tells of no change: its invalidations are on their way for ever."""
+    with FakeServer() as server:
+        async with AsyncClient(f"kv://127.0.0.1:{server.port}?cache=9999") as client:
+            other = AsyncClient(f"kv://127.0.0.1:{server.port}")
+            submit = Connection._submit
+
+            async def submit_late(self: Connection, request: Request, limit_s: float) -> Any:
+                if request.argv[0] not in (b"BLMOVE", b"MULTI"):
+                    return await submit(self, request, limit_s)
+                assert await client.get("k") == b"old"
+                if request.argv[0] == b"BLMOVE":
+                    await other.set("k", "new")
+                return await submit(self, request, limit_s)
+
+            monkeypatch.setattr(Connection, "_submit", submit_late)
+            server.faults["BLMOVE"] = [b"$3\r\nnew\r\n"]
+            await client.set("k", "old")
+            await client.blmove("source", "k", 1)
+            assert await client.get("k") == b"new"
+            await client.set("k", "old")
+            async with client.watch("k") as watch, watch.transaction() as queue:
+                queue.set("k", "new")
+            assert await client.get("k") == b"new"
+            await other.close()

@@ -122,6 +122,15 @@ def test_transactions_scripts_and_locks(f: Flavour, c: Any) -> None:
     check_in_one_slot(f, c, "{here}")
 
 
+@pytest.mark.parametrize("name", ["a}b", "{}a", "}"])
+def test_a_lock_whose_name_no_tag_can_hold_has_its_counter_in_its_slot(
+    f: Flavour, c: Any, name: str
+) -> None:
+    lock = c.lock(name)
+    assert f.do(lock.acquire)
+    f.do(lock.release)
+
+
 def check_in_one_slot(f: Flavour, c: Any, tag: str) -> None:
     """Everything that has its place in one slot."""
     transaction: Any = c.transaction()

@@ -22,7 +22,7 @@ from redis.retry import Retry
 import kvclient.compat.asyncio
 import kvclient.compat.blocking
 from kvclient.compat import OutcomeUnknown, Redis
-from kvclient.compat.blocking import client_of
+from kvclient.compat.blocking import _clients
 from kvclient.compat.transport import options_of
 from kvclient.options import Options
 
@@ -120,7 +120,7 @@ def test_all_of_one_pool_share_the_transport(port: int) -> None:
     first, second = Redis(connection_pool=pool), Redis.from_pool(pool)
     assert first.incr("n") == 1
     assert second.incr("n") == 2
-    assert client_of(pool) is client_of(second.connection_pool)
+    assert _clients.of(pool) is _clients.of(second.connection_pool)
     second.close()
     first.close()
     assert first.incr("n") == 3  # as redis-py: the next command connects anew

@@ -145,3 +145,42 @@ async def test_each_entry_comes_once_while_connections_are_killed(a: AnyAsyncCli
                 break
     killing.cancel()
     assert sorted(seen) == list(range(400))
+
+
+def test_a_look_without_waiting_finds_what_is_there(c: AnyClient) -> None:
+    consumer = c.consumer("s", group="g", name="me")
+    assert consumer.next(0) is None
+    c.xadd("s", {"n": 1})
+    assert consumer.next(0) is not None
+    assert consumer.next(0) is None
+
+
+async def test_a_reader_that_was_cancelled_leaves_nothing_behind(a: AnyAsyncClient) -> None:
+    """What the server handed out to it is pending, and comes to the next reader."""
+    async with a.consumer("s", group="g", name="me", block_s=0.3) as consumer:
+        assert await consumer.next(0) is None
+        reader = asyncio.ensure_future(consumer.next())
+        await asyncio.sleep(0.05)
+        await a.xadd("s", {"n": 1})  # its reply may have come by now, or not
+        reader.cancel()
+        await asyncio.wait([reader])
+        if reader.cancelled():
+            assert await consumer.next(5) is not None
+        # As a server does that has not noticed yet that the reader's connection is gone.
+        reader = asyncio.ensure_future(consumer.next())
+        await asyncio.sleep(0.05)
+        reader.cancel()
+        await asyncio.wait([reader])
+        assert await consumer.next(0) is None
+        await a.xadd("s", {"n": 2})
+        await a.xreadgroup("g", "me", {"s": ">"})
+        assert await consumer.next(5) is not None
+
+
+def test_the_ids_of_a_stream_that_is_new_count_anew(c: AnyClient) -> None:
+    consumer = c.consumer("s", group="g", name="me", block_s=0.1)
+    for number in range(2):
+        c.xadd("s", {"n": number}, id="1-1")
+        entry = consumer.next(5)
+        assert entry is not None and int(next(iter(entry.fields.values()))) == number
+        c.delete("s")

@@ -7,12 +7,17 @@ import copy
 import gc
 import os
 import pickle
+import resource
 import subprocess
 import sys
 import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -21,10 +26,13 @@ from kvclient import (
     Client,
     ConfigurationError,
     DeadlineExceeded,
+    NotDurableError,
+    OutcomeUnknown,
     ReplyError,
     TransactionAborted,
     UsageError,
 )
+from kvclient.embedded import caller
 
 from ..wire.servers import SOURCE_ROOTS
 
@@ -112,6 +120,46 @@ def test_every_sync_is_waited_for_where_that_is_wanted(tmp_path: Path) -> None:
         for name in ("dir", "appendonly"):
             with pytest.raises(ReplyError, match="CONFIG SET failed"):
                 client.config_set({name: str(tmp_path.parent) if name == "dir" else "no"})
+
+
+@contextmanager
+def full(folder: Path) -> Iterator[None]:
+    """The log in a folder cannot grow, as on a full disk."""
+    (log,) = folder.glob("*/*.incr.aof")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_reads_go_on_while_nothing_can_be_written(tmp_path: Path) -> None:
+    """What was executed and not written is said once; from then on writes are refused."""
+    with Client.embedded(tmp_path) as client:
+        client.incr("n")
+        with full(tmp_path):
+            with pytest.raises(OutcomeUnknown, match="not written"):
+                client.incr("n")
+            with pytest.raises(NotDurableError), client.transaction() as queue:
+                queue.incr("n")
+            assert client.get("n") == b"2"
+            with client.watch("n") as watch:
+                assert watch.get("n") == b"2"
+
+
+async def test_reads_of_coroutines_go_on_while_nothing_can_be_written(tmp_path: Path) -> None:
+    async with AsyncClient.embedded(tmp_path) as client:
+        await client.incr("n")
+        async with client.watch("n") as watch:
+            queue = watch.transaction()
+            queue.incr("n")
+            with full(tmp_path):
+                with pytest.raises(OutcomeUnknown):
+                    await asyncio.wait_for(queue.execute(), 2)
+                with pytest.raises(NotDurableError):
+                    await client.incr("n")
+                assert await client.get("n") == b"2"
 
 
 def test_the_folder_of_the_process_stays_what_it_is(tmp_path: Path) -> None:
@@ -241,6 +289,65 @@ def test_a_child_process_leaves_the_data_alone(tmp_path: Path) -> None:
             os._exit(code)
         assert os.waitpid(child, 0)[1] == 0
         assert client.get("k") == b"v"
+
+
+def test_a_child_process_leaves_the_data_of_each_client_alone(tmp_path: Path) -> None:
+    with Client.embedded(tmp_path / "a") as one, Client.embedded(tmp_path / "b") as two:
+        child = os.fork()
+        if child == 0:
+            refused = 0
+            for client in (one, two):
+                try:
+                    client.set("k", "v")
+                except UsageError:
+                    refused += 1
+            os._exit(refused != 2)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+class Interruption(BaseException):
+    """What a handler of signals raises."""
+
+
+@contextmanager
+def interrupted_at(line: int) -> Iterator[None]:
+    """Raise an Interruption before the given one of all lines that run in the caller's module."""
+    lines = iter(range(line))
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code.co_filename != caller.__file__:
+            return None
+        if event == "line" and next(lines, None) is None:
+            sys.settrace(None)
+            raise Interruption
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+@pytest.mark.parametrize("is_transaction", [False, True])
+def test_a_call_that_was_interrupted_leaves_no_reply_behind(is_transaction: bool) -> None:
+    with Client.embedded() as client:
+        line = 0
+        is_over = False
+        while not is_over:
+            line += 1
+            queue = client.transaction() if is_transaction else client.pipeline()
+            queue.get("none")
+            queue.get("none")
+            try:
+                with interrupted_at(line):
+                    queue.execute()
+                is_over = True
+            except Interruption:
+                pass
+            assert client.echo("x") == b"x"
+        assert line > 20
 
 
 def test_watched_keys_abort_a_transaction() -> None:

@@ -9,17 +9,19 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kvclient import AsyncClient, Client, ConfigurationError, OutcomeUnknown
-from kvclient.request_numbers import IDLE_S_MAX, OPEN_MAX, RequestNumbers
+from kvclient import AsyncClient, Client, ConfigurationError, OutcomeUnknown, Unavailable
+from kvclient.request_numbers import IDLE_S_MAX, SPAN_MAX, RequestNumbers
 
 from ..wire.proxy import Proxy
 from ..wire.servers import Server, kvnode_server
+from .flavour import Flavour
 
 CALLS = 400
 DEADLINE_S = 30.0
@@ -144,8 +146,8 @@ def test_a_number_that_is_forgotten_before_it_was_sent_is_replaced(node: Server)
 
 async def test_more_calls_than_an_id_has_room_for(node: Server) -> None:
     async with AsyncClient(url(node.port)) as client:
-        sums = await asyncio.gather(*[client.incr("n") for _ in range(OPEN_MAX * 3)])
-        assert sorted(sums) == list(range(1, OPEN_MAX * 3 + 1))
+        sums = await asyncio.gather(*[client.incr("n") for _ in range(SPAN_MAX * 3)])
+        assert sorted(sums) == list(range(1, SPAN_MAX * 3 + 1))
 
 
 def test_a_repetition_whose_number_is_forgotten_has_an_unknown_outcome(node: Server) -> None:
@@ -160,6 +162,51 @@ def test_a_repetition_whose_number_is_forgotten_has_an_unknown_outcome(node: Ser
             assert admin.get("n") == b"2"
 
 
+def test_parent_and_child_count_for_themselves_after_a_fork(node: Server) -> None:
+    with Client(url(node.port)) as client:
+        assert client.incr("n") == 1
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = int(client.incr("n") != 2)
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        assert client.incr("n") == 3
+
+
+def test_each_waits_for_an_id_until_its_own_deadline(f: Flavour, node: Server) -> None:
+    with Proxy(node.port) as proxy:
+        client = f.client(f"kv://127.0.0.1:{proxy.port}?exactly_once=yes&deadline=0.3")
+        f.do(lambda: client.get("n"))  # so that there is a connection
+        proxy.swallow()
+        began = time.monotonic()
+        if f.is_async:
+
+            async def together() -> list[Any]:
+                calls = [client.incr("n") for _ in range(8)]
+                return await asyncio.gather(*calls, return_exceptions=True)
+
+            errors = f.do(together)
+        else:
+            with ThreadPoolExecutor(8) as pool:
+                calls = [pool.submit(client.incr, "n") for _ in range(8)]
+                errors = [call.exception() for call in calls]
+        assert time.monotonic() - began < 0.3 * 4
+        assert all(isinstance(error, Unavailable) for error in errors)
+
+
+def test_one_loop_after_another_asks_for_ids(node: Server) -> None:
+    client = AsyncClient(url(node.port))
+
+    async def burst() -> int:
+        return max(await asyncio.gather(*[client.incr("n") for _ in range(SPAN_MAX + 10)]))
+
+    assert [asyncio.run(burst()), asyncio.run(burst())] == [SPAN_MAX + 10, 2 * SPAN_MAX + 20]
+    asyncio.run(client.close())
+
+
 def test_a_server_that_is_no_kvnode_is_named(redis: Server) -> None:
     with (
         Client(f"kv://127.0.0.1:{redis.port}?exactly_once=yes") as client,
@@ -170,15 +217,24 @@ def test_a_server_that_is_no_kvnode_is_named(redis: Server) -> None:
 
 def test_what_is_open_is_not_acknowledged() -> None:
     numbers = RequestNumbers(b"id", 0.0)
-    first, second, third = numbers.take(0.0), numbers.take(0.0), numbers.take(0.0)
+    first, second, third = [numbers.take(0.0) or 0 for _ in range(3)]
     assert numbers.carried(third, (b"INCR", "n")) == (b"REQUEST", b"id", 3, 0, b"INCR", "n")
     numbers.settle(second)
     assert numbers.carried(third, ())[3] == 0
     numbers.settle(first)
     assert numbers.carried(third, ())[3] == 2
     numbers.check()
-    assert numbers.is_fit(IDLE_S_MAX - 1)
-    assert not numbers.is_fit(IDLE_S_MAX)
-    for _ in range(OPEN_MAX - 1):
-        numbers.take(0.0)
-    assert not numbers.is_fit(0.0)
+
+
+def test_an_id_ends_before_a_node_forgets_it() -> None:
+    numbers = RequestNumbers(b"id", 0.0)
+    assert numbers.take(IDLE_S_MAX) is None
+    assert numbers.take(IDLE_S_MAX - 1) == 1
+    for number in range(2, SPAN_MAX + 1):
+        assert numbers.take(IDLE_S_MAX) == number
+        numbers.settle(number)
+    # The first is open still: a node remembers what was executed after it.
+    assert numbers.take(IDLE_S_MAX) is None
+    numbers.settle(1)
+    assert numbers.take(IDLE_S_MAX) == SPAN_MAX + 1
+    numbers.check()

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from kvclient import ArgumentError, UsageError
+from kvclient import ArgumentError, Unavailable, UsageError
 
 from .transport import AnyAsyncClient, AnyClient
 
@@ -59,3 +59,28 @@ async def test_nobody_sees_parts_of_two_values(a: AnyAsyncClient) -> None:
         await asyncio.sleep(0.001)
     is_over = True
     await asyncio.gather(*writers)
+
+
+async def test_what_is_lost_halfway_is_written_anew(a: AnyAsyncClient) -> None:
+    """A piece behind a hole would have zeros before it."""
+    value = bytes(range(33, 123)) * 1000
+    writer = asyncio.create_task(a.set_large("k", value, piece_bytes=PIECE))
+    for _ in range(3):
+        part = None
+        while not part or await a.strlen(part) < 3 * PIECE:
+            assert not writer.done()
+            part = await a.randomkey()
+        await a.delete(part)
+    await writer
+    assert await a.dbsize() == 1
+    assert await a.strlen("k") == len(value)
+    assert await a.getrange("k", 0, -1) == (value.decode() if a.options.decode else value)
+
+
+async def test_what_is_lost_again_and_again_is_said(a: AnyAsyncClient) -> None:
+    writer = asyncio.create_task(a.set_large("k", b"x" * 100 * PIECE, piece_bytes=PIECE))
+    while not writer.done():
+        await a.flushall()
+    with pytest.raises(Unavailable, match="lost"):
+        await writer
+    assert await a.exists("k") == 0

@@ -115,3 +115,31 @@ async def test_a_gap_is_told_though_the_reader_was_cancelled(redis: Server) -> N
                 assert reader.cancelled()
             proxy.heal()
             assert isinstance(await heard.next(10.0), Gap)
+
+
+def test_who_asks_without_waiting_is_connected_again(f: Flavour, redis: Server) -> None:
+    redis.revive()
+    with Client(f"kv://127.0.0.1:{redis.port}") as speaker, Proxy(redis.port) as proxy:
+        client = f.client(f"kv://127.0.0.1:{proxy.port}", decode=True)
+        ear = Ear(f, client.subscribe("c"))
+        proxy.cut()
+        f.until(lambda: isinstance(ear.next(0.0), Gap))
+        speaker.publish("c", "text")
+        f.until(lambda: isinstance(ear.next(0.0), Message))
+        f.do(ear.subscription.close)
+
+
+def test_what_is_published_behind_a_gap_is_heard(f: Flavour, redis: Server) -> None:
+    """The server takes requests late here: one that has been sent has no effect yet."""
+    redis.revive()
+    with Client(f"kv://127.0.0.1:{redis.port}") as speaker, Proxy(redis.port) as proxy:
+        client = f.client(f"kv://127.0.0.1:{proxy.port}", decode=True)
+        proxy.delay_s = 0.05
+        ear = Ear(f, client.subscribe("c", patterns=["p*"]))
+        assert speaker.publish("c", "first") == speaker.publish("p", "second") == 1
+        assert [ear.next(5.0).data, ear.next(5.0).data] == ["first", "second"]
+        proxy.cut()
+        assert isinstance(ear.next(5.0), Gap)
+        assert speaker.publish("c", "third") == speaker.publish("p", "fourth") == 1
+        assert [ear.next(5.0).data, ear.next(5.0).data] == ["third", "fourth"]
+        f.do(ear.subscription.close)

@@ -166,6 +166,46 @@ async def test_calls_of_tasks_end_with_their_replies(url: str, told: Telemetry) 
         assert failures == ["cancelled", "cancelled"]
 
 
+def test_what_is_asked_under_a_watch_is_told(url: str, told: Telemetry) -> None:
+    with Client(url) as client:
+        client.set("k", "string")
+        with client.watch("k") as watch:
+            watch.get("k")
+            with pytest.raises(ReplyError):
+                watch.lpush("k", "v")
+            transaction = watch.transaction()
+            transaction.set("k", 1)
+            transaction.incr("k")
+            transaction.execute()
+        _, *spans = told.spans()
+        still_open = [each for each in client._core._all if not each.is_closed]
+    operations = [(span.attributes or {})["db.operation.name"] for span in spans]
+    assert operations == ["WATCH", "GET", "LPUSH", "MULTI"]
+    assert (spans[2].attributes or {})["error.type"] == "WRONGTYPE"
+    assert (spans[3].attributes or {})["db.operation.batch.size"] == 2
+    assert len(still_open) == 1, "the connection was not given back"
+
+
+async def test_what_a_task_asks_under_a_watch_is_told(url: str, told: Telemetry) -> None:
+    async with AsyncClient(url) as client:
+        await client.set("k", "string")
+        async with client.watch("k") as watch:
+            await watch.get("k")
+            transaction = watch.transaction()
+            transaction.set("k", 1)
+            await transaction.execute()
+        assert told.operations() == ["SET", "WATCH", "GET", "MULTI SET"]
+        assert not client._core.private._lent
+
+
+def test_subscriptions_have_no_spans(url: str, told: Telemetry) -> None:
+    with Client(url) as client, client.subscribe("c") as heard:
+        assert heard.next(timeout_s=0.05) is None
+        client.publish("c", "m")
+        assert heard.next(timeout_s=5) is not None
+    assert told.operations() == ["PUBLISH"]
+
+
 def test_a_client_can_be_watched_alone(url: str) -> None:
     telemetry = Telemetry()
     with Client(url) as client, Client(url) as other:

@@ -17,18 +17,8 @@ import uvloop
 from kvclient import AsyncClient, Client
 from kvclient.errors import KvError, OutcomeUnknown, Unavailable, UsageError
 
-from ..wire.servers import Server
-
 THREADS = 8
 ROUNDS = 150
-
-
-@pytest.fixture
-def url(redis: Server) -> str:
-    redis.revive()
-    with Client(f"kv://127.0.0.1:{redis.port}") as client:
-        client.flushall()
-    return f"kv://127.0.0.1:{redis.port}"
 
 
 @pytest.fixture

@@ -45,6 +45,9 @@ class SimulatedFile(File):
         self.place += len(data)
         return data
 
+    def seek(self, place: int) -> None:
+        self.place = place
+
     def write(self, data: bytes) -> None:
         part = self.disk.source.randrange(len(data) + 1)
         try:

@@ -47,6 +47,7 @@ HAS_SOCKETS: Final = (
     "kvnode.tls",
     "kvnode.metrics_http",
     "kvnode.peers",
+    "kvnode.shuffle_cli",
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

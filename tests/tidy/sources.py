@@ -13,7 +13,7 @@ PACKAGE_FOLDERS: Final = (
     "cluster/kvcluster",
     "client/kvclient",
 )
-FOLDERS: Final = (*PACKAGE_FOLDERS, "tests", "bench", "tools")
+FOLDERS: Final = (*PACKAGE_FOLDERS, "tests", "bench", "tools", "examples")
 GENERATED: Final = {"protocol/kvprotocol/facts.py"}
 
 

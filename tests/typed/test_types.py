@@ -46,6 +46,12 @@ def test_pyright_finds_the_exact_types() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@needs_pyright
+def test_pyright_finds_nothing_in_the_client() -> None:
+    done = checked("pyright", "--pythonpath", sys.executable, "--warnings", "client/kvclient")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.fixture
 def documented(tmp_path: Path) -> Path:
     """The examples of docs/client.md as a module."""

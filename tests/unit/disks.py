@@ -36,6 +36,9 @@ class MemoryFile(File):
         self.place += len(data)
         return data
 
+    def seek(self, place: int) -> None:
+        self.place = place
+
     def write(self, data: bytes) -> None:
         self.disk.step("write")
         content = self.disk.content[self.name]
@@ -71,6 +74,9 @@ class MemoryDisk(Disk):
         number, error = self.fails_at.get(operation, (0, 0))
         if count == number:
             raise failure(error)
+
+    def free_bytes(self, folder: str) -> int:
+        return max(self.room - sum(len(content) for content in self.content.values()), 0)
 
     def create(self, name: str) -> File:
         self.step("create")

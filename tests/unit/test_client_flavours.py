@@ -146,6 +146,13 @@ class AsyncReader:
 
     async def walk(self) -> list[int]:
         return [x async for x in self.values() if await x.ready()]
+
+    async def close(self) -> None:
+        """End."""
+
+    aclose = close
+
+    latest = walk
 '''
 
 BLOCKING: Final = '''\
@@ -178,6 +185,11 @@ class Reader:
 
     def walk(self) -> list[int]:
         return [x for x in self.values() if x.ready()]
+
+    def close(self) -> None:
+        """End."""
+
+    latest = walk
 '''
 
 

@@ -41,6 +41,7 @@ def test_no_code_of_the_server_is_loaded(statement: str) -> None:
     ("statement", "slow"),
     [
         ("import kvclient", {"asyncio", "dataclasses", "hiredis", "inspect", "socket", "ssl"}),
+        ("import kvclient", {"fsspec", "joblib", "pyspark", "numpy", "pyarrow"}),
         ("from kvclient import Client", {"asyncio", "mmh3", "secrets", "ssl"}),
         ("from kvclient import AsyncClient", {"mmh3", "secrets", "uvloop"}),
     ],

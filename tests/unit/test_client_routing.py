@@ -15,6 +15,7 @@ from kvclient.errors import (
     UsageError,
     reply_error,
 )
+from kvclient.neighbours import beside
 from kvclient.options import Options
 from kvclient.routing.address import Address, Redirect
 from kvclient.routing.cluster import ClusterRouter
@@ -452,6 +453,33 @@ def test_keys_with_one_tag_have_one_owner() -> None:
     assert {router.address_of(("GET", f"{{user:1}}{i}")) for i in range(50)} == {whole}
     for key in ("{}user:1", "{user:1", "}user:1{"):
         assert len({router.address_of(("GET", f"{key}{i}")) for i in range(50)}) > 1
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"a",
+        b"a{b",
+        b"{tag}a",
+        b"a{tag}}",
+        b"{{tag}",
+        b"a}b",
+        b"}",
+        b"{}a",
+        b"{}{tag}",
+        b"a}{b",
+        b"",
+    ],
+)
+def test_a_key_beside_another_is_in_its_slot_and_its_own(key: bytes) -> None:
+    near = beside(key, b"fence")
+    assert key_slot(near) == key_slot(key)
+    assert near not in (key, beside(key, b"other"), beside(key + b"}", b"fence"))
+
+
+def test_a_key_that_no_tag_can_hold_has_a_neighbour_in_any_slot() -> None:
+    for key in (b"%d}" % n for n in range(30)):
+        assert key_slot(beside(key, b"x")) == key_slot(key)
 
 
 def test_a_ring_groups_keys_by_node() -> None:

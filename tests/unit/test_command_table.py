@@ -31,7 +31,7 @@ from .engine import Engine
 NAMES = sorted(CARDS)
 GROUPS = {
     *("bitmap", "cluster", "connection", "generic", "geo", "hash", "hyperloglog", "list", "pubsub"),
-    *("scripting", "server", "set", "sorted-set", "stream", "string", "transactions"),
+    *("scripting", "server", "set", "shuffle", "sorted-set", "stream", "string", "transactions"),
 }
 ACCESS = {"RO", "RW", "OW", "RM"}
 ACCESS_MORE = {"access", "update", "insert", "delete", "not_key", "incomplete", "variable_flags"}

@@ -211,6 +211,12 @@ OWN = {  # Redis has no such directives
     "request-max-idle": "900",
     "request-max-memory": "67108864",
     "request-max-replies": "1024",
+    "shuffle-dir": "shuffle",
+    "shuffle-disk-max": "0",
+    "shuffle-disk-reserve": "268435456",
+    "shuffle-memory": "25%",
+    "shuffle-partition-max": "0",
+    "shuffle-quota": "0",
 }
 
 

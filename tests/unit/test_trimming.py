@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from kvnode.trimming import Trimming, heap_trimmer
+from kvnode.trimming import Trimming, bytes_at_end, heap_trimmer, keep_freed_memory
 
 MEGABYTE = 1 << 20
 
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(heap_trimmer() is None, reason="the C library ca
 def test_memory_is_given_back_when_much_more_is_resident_than_used(
     used: int, limited: bool, tried: bool
 ) -> None:
-    trimming = Trimming(Resident(400))
+    trimming = Trimming(Resident(400), Resident(0))
     limit = 1000 * MEGABYTE if limited else 0
     assert trimming.tick(100.0, used * MEGABYTE, limit) == tried
     assert trimming.trims == int(tried)
@@ -47,7 +47,7 @@ def test_memory_is_given_back_when_much_more_is_resident_than_used(
 
 def test_a_trim_that_brought_nothing_is_tried_less_and_less_often() -> None:
     resident = Resident(400)
-    trimming = Trimming(resident)
+    trimming = Trimming(resident, Resident(0))
     used, limit = 100 * MEGABYTE, 1000 * MEGABYTE
     tried = [second for second in range(1, 200) if trimming.tick(float(second), used, limit)]
     assert tried[:6] == [1, 3, 7, 15, 31, 63]
@@ -61,7 +61,7 @@ def test_a_trim_that_brought_nothing_is_tried_less_and_less_often() -> None:
 
 def test_what_the_process_keeps_beyond_the_limit_counts_as_used_until_it_fits() -> None:
     resident = Resident(120)
-    trimming = Trimming(resident)
+    trimming = Trimming(resident, Resident(0))
     limit = 120 * MEGABYTE  # the process may take 130 + 8
 
     def looked(now: float, used: int) -> int:
@@ -94,7 +94,7 @@ def test_what_the_process_keeps_beyond_the_limit_counts_as_used_until_it_fits() 
 
 def test_what_the_process_kept_before_the_limit_was_set_does_not_count() -> None:
     resident = Resident(200)
-    trimming = Trimming(resident)
+    trimming = Trimming(resident, Resident(0))
     limit = 120 * MEGABYTE
     for second in range(1, 10):
         trimming.tick(float(second), 110 * MEGABYTE, limit)
@@ -104,8 +104,52 @@ def test_what_the_process_kept_before_the_limit_was_set_does_not_count() -> None
     assert trimming.unreturned > 0
 
 
+def test_what_was_freed_is_kept_for_some_seconds_and_given_back_in_steps() -> None:
+    resident = Resident(100)
+    at_end = Resident(0)
+    trimming = Trimming(resident, at_end)
+    used = 80 * MEGABYTE
+    assert not trimming.tick(50.0, used, 0)
+    resident.megabytes, at_end.megabytes = 400, 200
+    assert next(second for second in range(51, 60) if trimming.tick(float(second), used, 0)) == 55
+    trimming = Trimming(resident, at_end)
+    steps = 0
+    now = 50.0
+    while at_end.megabytes > 0:
+        assert trimming.tick(now, used, 0)
+        steps += 1
+        now += 5.0
+        at_end.megabytes = max(at_end.megabytes - 32, 0)
+        resident.megabytes -= 32
+        assert trimming.trims == steps
+    assert steps == 7
+
+
+def test_the_free_end_of_the_heap_is_known() -> None:
+    if sys.platform == "linux":
+        keep_freed_memory()
+        block = bytes(8 * MEGABYTE)
+        del block
+        assert bytes_at_end() > 0
+
+
 def test_the_call_exists_where_the_c_library_is_glibc() -> None:
     if sys.platform == "linux":
         trim = heap_trimmer()
         assert trim is not None
         assert trim(0) in (0, 1)
+
+
+def test_what_shuffles_use_is_no_reason_to_trim_and_its_end_is() -> None:
+    resident = Resident(400)
+    trimming = Trimming(resident, Resident(0))
+    used, shuffles = 50 * MEGABYTE, 300 * MEGABYTE
+    assert not trimming.tick(1.0, used, 0, shuffles)
+    resident.megabytes = 350
+    assert not trimming.tick(2.0, used, 40 * MEGABYTE, shuffles)
+    assert trimming.unreturned == 0
+    resident.megabytes = 400
+    for second in range(3, 40):
+        trimming.tick(float(second), used, 0, shuffles // 2)
+    assert not trimming.tick(40.0, used, 0, shuffles // 2)  # it brought nothing so far
+    assert trimming.tick(41.0, used, 0, 0)

@@ -111,8 +111,10 @@ def canonical_rules(text: bytes) -> bytes:
     found: list[bytes] = []
     run: list[bytes] = []
     for word in text.replace(b"(", b" ( ").replace(b")", b" ) ").split(b" "):
+        if word[1:] == b"@shuffle":
+            continue
         if word[:1] in (b"+", b"-") and word[1:2] != b"@":
-            if word[1:] not in NEWER_COMMANDS:
+            if word[1:] not in NEWER_COMMANDS and not word[1:].startswith(b"shuffle."):
                 run.append(word)
             continue
         if word:
@@ -133,6 +135,14 @@ def rules_in(reply: Reply) -> Reply:
 def acl_rules(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
     """Equal users, whatever the order of single commands."""
     return rules_in(ours) == rules_in(theirs)
+
+
+def acl_categories(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """The same categories or commands; @shuffle is ours."""
+    if len(argv) == 2 and isinstance(ours.value, tuple):
+        kept = [item for item in ours.items() if item.value != b"shuffle"]
+        ours = Reply(ours.kind, tuple(kept))
+    return unordered(argv, ours, theirs)
 
 
 def acl_log(argv: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
@@ -195,7 +205,7 @@ RULES: Final[dict[bytes, Rule]] = {
     b"CONFIG GET": Rule(unordered_pairs, UNORDERED),
     b"PUBSUB CHANNELS": Rule(unordered, UNORDERED),
     b"PUBSUB SHARDCHANNELS": Rule(unordered, UNORDERED),
-    b"ACL CAT": Rule(unordered, UNORDERED),
+    b"ACL CAT": Rule(acl_categories, UNORDERED),
     b"ACL GETUSER": Rule(acl_rules, "single commands are in the order of a hash table"),
     b"ACL LIST": Rule(acl_rules, "single commands are in the order of a hash table"),
     b"ACL LOG": Rule(acl_log, "ages and addresses"),

@@ -26,6 +26,7 @@ class Link:
         self.follower = follower
         self.leader = leader
         self.is_cut = False
+        self.has_lost = False  # bytes, so that none may follow
 
     def cut(self) -> None:
         """End both directions; wakes the threads that read or write."""
@@ -166,7 +167,7 @@ class Proxy:
                     time.sleep(POLL_S)
                     continue
                 try:
-                    if not self._pass(source, sink, down):
+                    if not self._pass(link, source, sink, down):
                         break
                 finally:
                     with self._lock:
@@ -179,7 +180,7 @@ class Proxy:
                 self.links.remove(link)
         source.close()
 
-    def _pass(self, source: socket.socket, sink: socket.socket, down: bool) -> bool:
+    def _pass(self, link: Link, source: socket.socket, sink: socket.socket, down: bool) -> bool:
         """Carry one piece; False at the end of the link."""
         slowly = down and self.rate_bytes_s
         size = max(1, int(self.rate_bytes_s * POLL_S)) if slowly else CHUNK
@@ -190,7 +191,8 @@ class Proxy:
             time.sleep(self.delay_s)
         if not data:
             return False
-        if self.swallows:
+        if self.swallows or link.has_lost:
+            link.has_lost = True
             return True
         if not down:
             sink.sendall(data)

@@ -191,6 +191,7 @@ def test_lists_of_rules_add_up_to_the_same_user(pair: Pair) -> None:
 def test_every_category_and_every_command_is_added_and_removed_alike(pair: Pair) -> None:
     names = command_names(pair.control.theirs)
     categories = [reply.text() for reply in pair.same("ACL", "CAT").items()]
+    categories.remove(b"shuffle")  # ours alone
     for category in categories:
         pair.same("ACL", "SETUSER", "one", "reset", b"+@" + category)
         pair.same("ACL", "GETUSER", "one")
@@ -206,6 +207,8 @@ def test_every_category_and_every_command_is_added_and_removed_alike(pair: Pair)
 def test_the_commands_of_each_category_are_the_same(pair: Pair) -> None:
     ours, theirs = (set(command_names(w)) for w in (pair.control.ours, pair.control.theirs))
     for category in pair.same("ACL", "CAT").items():
+        if category.text() == b"shuffle":  # ours alone
+            continue
         replies = pair.both("ACL", "CAT", category.text())
         mine, other = ({name.text() for name in reply.items()} for reply in replies)
         assert mine & theirs == other & ours, category

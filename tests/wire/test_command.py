@@ -17,7 +17,15 @@ from .harness import Pair
 OWN_WORDS: Final = frozenset((b"summary", b"complexity", b"history"))
 # Of later versions, because clients ask for them when they connect.
 LATER: Final = frozenset((b"client|no-touch", b"client|setinfo"))
-OURS: Final = frozenset((b"request",))
+OURS: Final = frozenset(
+    (
+        b"request",
+        *(b"shuffle.abort", b"shuffle.ack", b"shuffle.commit", b"shuffle.end", b"shuffle.fetch"),
+        *(b"shuffle.list", b"shuffle.locate", b"shuffle.missing", b"shuffle.mpush"),
+        *(b"shuffle.open", b"shuffle.ping", b"shuffle.push", b"shuffle.seal", b"shuffle.status"),
+        b"shuffle.wait",
+    )
+)
 SUBCOMMANDS: Final = 9  # the place in a row of COMMAND INFO
 KEY_SPECIFICATIONS: Final = 8
 

@@ -15,6 +15,8 @@ DENIED = Reply("error", b"NOAUTH Authentication required.")
 OURS = {  # Redis has no such directives
     *(b"lua-memory-limit", b"metrics-port"),
     *(b"request-max-clients", b"request-max-idle", b"request-max-memory", b"request-max-replies"),
+    *(b"shuffle-dir", b"shuffle-disk-max", b"shuffle-disk-reserve", b"shuffle-memory"),
+    *(b"shuffle-partition-max", b"shuffle-quota"),
 }
 
 

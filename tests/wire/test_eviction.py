@@ -195,7 +195,8 @@ def test_the_nearest_deadlines_go_first_under_volatile_ttl(pair: Pair) -> None:
         evicted = info_number(wire, "evicted_keys")
         assert evicted > 20
         # The latest half must hardly have lost any key.
-        assert sum(seconds >= 1300 for seconds in left) >= 295
+        kept = sum(seconds >= 1300 for seconds in left)
+        assert kept >= 295, f"{wire is pair.control.ours=}, {evicted=}"
 
 
 def test_an_evicted_key_is_told_to_who_watches_it(pair: Pair) -> None:

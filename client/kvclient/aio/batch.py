@@ -46,7 +46,7 @@ class Composite(ABC):
         """Does nobody wait any more?"""
 
     @abstractmethod
-    def set_result(self, reply: Any) -> None:
+    def set_result(self, reply: Any, /) -> None:
         """Take the reply."""
 
     @abstractmethod
@@ -240,6 +240,7 @@ class Asked(Composite):
 
     def unfinished(self, request: Request, judge: Judge) -> list[Request]:
         """What is asked again is the request itself, where the map then says."""
+        self._inner.was_sent = self._inner.was_sent or request.was_sent
         return unfinished(self._inner, judge)
 
 

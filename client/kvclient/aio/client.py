@@ -8,6 +8,7 @@ from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, overload
 
+from kvclient import option_values
 from kvclient.aio.consumers import Consumer
 from kvclient.aio.core import Core
 from kvclient.aio.nodes import Node
@@ -15,7 +16,7 @@ from kvclient.aio.once import Once
 from kvclient.aio.scripts import Script
 from kvclient.aio.subscriptions import Subscription
 from kvclient.arguments import Argv, Seconds
-from kvclient.batches import check_queued, check_shared, raise_first
+from kvclient.batches import as_requests, check_shared, raise_first
 from kvclient.cache import CacheStats
 from kvclient.commands import Commands
 from kvclient.errors import ArgumentError, TransactionAborted, UsageError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+_DEADLINE: Final = option_values.seconds()
 _PIECE_BYTES: Final = 256 << 10
 
 
@@ -151,8 +153,8 @@ class AsyncClient(Commands[T]):
 
     def with_deadline(self, seconds: float) -> AsyncClient[T]:
         """Return a view of this client whose calls may take so long; it shares the connections."""
-        if seconds <= 0:
-            raise ArgumentError(f"a deadline is {seconds} s, must be above 0")
+        if not _DEADLINE.fits(seconds):
+            raise ArgumentError(f"a deadline is {seconds!r}, must be {_DEADLINE.allowed}")
         view: AsyncClient[T] = AsyncClient.__new__(AsyncClient)
         view._use(self._core, seconds, self._once)
         return view
@@ -175,9 +177,7 @@ class AsyncClient(Commands[T]):
         The first error is raised when all are executed; without `raise_errors` errors stand among
         the replies. OutcomeUnknown stands for a request that may or may not have been executed.
         """
-        parts = [tuple(request) for request in requests]
-        for part in parts:
-            check_queued(part)
+        parts = as_requests(requests)
         replies = await self._send_all(parts, self._deadline_s, is_transaction=False)
         if raise_errors:
             raise_first(replies)
@@ -286,7 +286,7 @@ class AsyncClient(Commands[T]):
         """
         from kvclient.aio import large_values  # needed seldom
 
-        await large_values.set_large(self._core, self, key, value, ex, piece_bytes)
+        await large_values.set_large(self, key, value, ex, piece_bytes, self._deadline_s)
 
     def cache_stats(self) -> CacheStats:
         """Return how often the cache (option cache_bytes_max) had a reply, and what it holds."""

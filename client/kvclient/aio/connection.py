@@ -163,6 +163,10 @@ class Connection(asyncio.Protocol):
         descriptor: int = self._transport.get_extra_info("socket").fileno()
         return descriptor
 
+    def has_ended(self) -> bool:
+        """Has the server closed the connection, as far as the loop knows?"""
+        return self.is_closed
+
     def data_received(self, data: bytes) -> None:
         """Hand on the replies; a stream that is no RESP ends the connection."""
         try:
@@ -204,6 +208,12 @@ class Connection(asyncio.Protocol):
         if self.is_closed:
             raise ConnectError(f"{self.address}: the connection was lost")
         self.channel.tell(argv)
+
+    def hand_over(self, protocol: asyncio.BaseProtocol) -> asyncio.Transport:
+        """Let another protocol speak from now on; return the transport, which is its own."""
+        assert self._transport is not None
+        self._transport.set_protocol(protocol)
+        return self._transport
 
     def become_stream(self) -> None:
         """From now on messages come, and no replies."""

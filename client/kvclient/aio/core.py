@@ -142,7 +142,7 @@ class Core:
         return await self.private.send_waiting(argv, shape, timeout_s, deadline_s)
 
     def note_sent(self, parts: Sequence[Argv]) -> None:
-        """Drop from the cache what these requests may change, which are about to leave."""
+        """Drop from the cache what requests may change that are about to leave, or are back."""
         if self._tracking is not None:
             for part in parts:
                 self._tracking.cache.note_sent(part)

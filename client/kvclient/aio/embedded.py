@@ -20,7 +20,7 @@ from kvclient.batches import EXEC, as_transaction, raise_first, shaped, transact
 from kvclient.embedded.caller import ELSEWHERE, Caller
 from kvclient.embedded.engine import Engine, Outlet
 from kvclient.embedded.places import options_of
-from kvclient.errors import KvError, Unavailable, UsageError
+from kvclient.errors import KvError, OutcomeUnknown, Unavailable, UsageError
 from kvclient.handshake import handshake
 from kvclient.retrying import after_loss, may_repeat
 from kvclient.routing.address import Address
@@ -163,6 +163,7 @@ class SessionTransport(asyncio.Transport):
         self._engine = engine
         self._protocol = protocol
         self._is_over = False
+        self._failures = -1  # of the engine before what was written, -1 when nothing was
         with engine.lock:
             self._session = engine.node.connect(_Way(self, loop))
 
@@ -170,6 +171,8 @@ class SessionTransport(asyncio.Transport):
         """Have the session run requests."""
         engine = self._engine
         with engine.lock:
+            if self._failures < 0:
+                self._failures = engine.failures
             self._session.feed(bytes(data))
             if self._session.blocked is not None or self._session.paused:
                 engine.wake()
@@ -179,11 +182,17 @@ class SessionTransport(asyncio.Transport):
         engine = self._engine
         if self._is_over or engine.closed:
             return
-        with engine.lock:
-            if engine.is_logging:
-                engine.settle()
-            data = b"".join(self._session.take_output())
+        try:
+            with engine.lock:
+                if engine.is_logging:
+                    engine.settle(engine.failures if self._failures < 0 else self._failures)
+                data = b"".join(self._session.take_output())
+        except OutcomeUnknown as error:
+            self.abort()
+            self._protocol.connection_lost(error)
+            return
         if data:
+            self._failures = -1
             self._protocol.data_received(data)
 
     def abort(self) -> None:
@@ -202,8 +211,8 @@ class SessionTransport(asyncio.Transport):
 
     def end(self) -> None:
         """The engine ended the session: hand on what it wrote last, and say so."""
+        self.deliver()
         if not self._is_over:
-            self.deliver()
             self.abort()
             self._protocol.connection_lost(None)
 

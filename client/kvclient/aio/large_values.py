@@ -8,14 +8,13 @@ nobody sees parts of two values.
 from __future__ import annotations
 
 import secrets
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kvclient.aio.core import Core
-from kvclient.aio.pipelines import Pipeline
+from kvclient.aio.scripts import Script
 from kvclient.aio.watching import Watch
-from kvclient.arguments import Seconds
-from kvclient.errors import ArgumentError, TransactionAborted, UsageError
+from kvclient.arguments import Seconds, in_units
+from kvclient.errors import ArgumentError, TransactionAborted, Unavailable, UsageError
 from kvclient.neighbours import beside
 from kvclient.wire.encoding import Argument, as_wire
 
@@ -25,6 +24,26 @@ if TYPE_CHECKING:
 _LEFT_OVER_S: Final = 3600
 """When what a writer left that ended halfway is gone."""
 _TRIES: Final = 8
+# A part may be lost before it is whole: FLUSHALL, eviction, a follower that takes over without all
+# of it. SETRANGE by itself would fill the hole with zeros.
+_WRITE: Final = """
+if redis.call('STRLEN', KEYS[1]) < tonumber(ARGV[1]) then
+    return 0
+end
+return redis.call('SETRANGE', KEYS[1], ARGV[1], ARGV[2])
+"""
+_FINISH: Final = """
+if redis.call('STRLEN', KEYS[1]) < tonumber(ARGV[1]) then
+    return 0
+end
+redis.call('RENAME', KEYS[1], KEYS[2])
+if ARGV[2] then
+    redis.call(ARGV[2], KEYS[2], ARGV[3])
+else
+    redis.call('PERSIST', KEYS[2])
+end
+return 1
+"""
 
 
 async def get_large(core: Core, key: Argument, piece_bytes: int) -> bytes | None:
@@ -52,12 +71,12 @@ async def get_large(core: Core, key: Argument, piece_bytes: int) -> bytes | None
 
 
 async def set_large(
-    core: Core,
     commands: Commands[Any],
     key: Argument,
     value: Argument,
     ex: Seconds | None,
     piece_bytes: int,
+    deadline_s: float,
 ) -> None:
     """Set a string, with a lifetime of `ex` seconds, None for ever."""
     check_piece(piece_bytes)
@@ -66,20 +85,20 @@ async def set_large(
     if len(data) <= piece_bytes:
         await commands.set(name, bytes(data), ex=ex)
         return
-    part = beside(name, secrets.token_hex(8).encode())
-    await commands.set(part, bytes(data[:piece_bytes]), ex=_LEFT_OVER_S)
-    for start in range(piece_bytes, len(data), piece_bytes):
-        await commands.setrange(part, start, bytes(data[start : start + piece_bytes]))
-    deadline_s = core.options.deadline_s
-    change: Pipeline[Any] = Pipeline(
-        partial(core.send_all, deadline_s=deadline_s, is_transaction=True)
-    )
-    change.rename(part, name)
-    if ex is None:
-        change.persist(name)
-    else:
-        change.expire(name, ex)
-    await change.execute()
+    lifetime = () if ex is None else in_units(ex, b"EXPIRE", b"PEXPIRE")
+    write = Script(commands, _WRITE)
+    finish = Script(commands, _FINISH)
+    for _ in range(_TRIES):
+        part = beside(name, secrets.token_hex(8).encode())
+        await commands.set(part, bytes(data[:piece_bytes]), ex=_LEFT_OVER_S)
+        for start in range(piece_bytes, len(data), piece_bytes):
+            piece = bytes(data[start : start + piece_bytes])
+            if not await write.repeated([part], [start, piece], deadline_s):
+                break
+        else:
+            if await finish.repeated([part, name], [len(data), *lifetime], deadline_s):
+                return
+    raise Unavailable(f"a large value was lost {_TRIES} times while it was written")
 
 
 def check_piece(piece_bytes: int) -> None:

@@ -27,6 +27,7 @@ class Referee(Protocol):
 
     async def connect_shared(self, address: Address) -> Connection:
         """Return a new connection to a node."""
+        ...
 
     def refused(self, link: Link, request: Request, error: ReplyError) -> None:
         """Settle a request that its node refused, or send it again."""
@@ -56,6 +57,7 @@ class Link:
         self._held: deque[Request] = deque()
         self._opening: asyncio.Task[None] | None = None
         self._silent_since = 0.0
+        self._losses = 0  # of connections on which nothing was answered, one after another
         self._failure: BaseException | None = None
         self._is_closed = False
 
@@ -79,6 +81,11 @@ class Link:
         attempt = 0
         options = self.options
         try:
+            # At once after the first: most often a server has only closed what was not used.
+            if self._losses > 1:
+                await asyncio.sleep(
+                    backoff_s(self._losses - 2, options.backoff_min_s, options.backoff_max_s)
+                )
             while self._is_wanted():
                 try:
                     connection = await self._referee.connect_shared(self.address)
@@ -109,6 +116,7 @@ class Link:
         connection.on_flush = self._on_flush
         self.connection = connection
         self.channel = connection.channel
+        self.channel.has_received = False
         self._failure = None
         self._silent_since = asyncio.get_running_loop().time()
         self._referee.changed(self)
@@ -141,6 +149,11 @@ class Link:
 
     def lost(self, unanswered: list[Request], cause: BaseException | None) -> None:
         """The connection is gone: repeat what may be repeated; the rest has an unknown outcome."""
+        if self.channel is not None and not self.channel.has_received:
+            self._losses += 1
+        else:
+            self._losses = 0
+        self._failure = cause
         self.connection = None
         self.channel = None
         self._referee.changed(self)
@@ -183,6 +196,7 @@ class Link:
         silent_s = self.options.deadline_s / 2
         if channel.has_received:
             channel.has_received = False
+            self._losses = 0
             self._silent_since = now
         elif now - self._silent_since >= silent_s and self.connection is not None:
             if channel.awaiting[channel.head].deadline <= now:

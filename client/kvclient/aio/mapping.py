@@ -91,6 +91,7 @@ class Mapping:
             if not core.router.map_is_due:
                 self._learnt()
                 return True
+            self._failure = ConnectError(f"{address} knows of nobody who serves slots")
         return False
 
     def _is_connected(self, address: Address) -> bool:

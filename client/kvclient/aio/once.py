@@ -8,7 +8,6 @@ forgotten, and the request goes out again under another.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -27,7 +26,6 @@ class Once:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._numbers: RequestNumbers | None = None
-        self._lock = asyncio.Lock()
 
     def send(
         self, bare: Callable[..., Any], deadline_s: float, argv: Argv, shape: Shape | None = None
@@ -45,12 +43,27 @@ class Once:
         return may_repeat(argv) or self._core.router.address_of(argv) is None
 
     async def _send(self, argv: Argv, shape: Shape | None, deadline_s: float) -> Any:
+        def submit(carried: Argv, left_s: float) -> Awaitable[Any]:
+            return self._core.submit(carried, shape, left_s)
+
+        return await self._carried(argv, submit, deadline_s)
+
+    async def _transaction(self, parts: Sequence[Argv], deadline_s: float) -> list[Any]:
+        def submit(end: Argv, left_s: float) -> Awaitable[list[Any]]:
+            return self._core.send_all(parts, left_s, is_transaction=True, end=end)
+
+        replies: list[Any] = await self._carried(EXEC, submit, deadline_s)
+        return replies
+
+    async def _carried(
+        self, argv: Argv, submit: Callable[[Argv, float], Awaitable[Any]], deadline_s: float
+    ) -> Any:
+        """Return what `submit` makes of a request under a number, and of the time that is left."""
         until = time.monotonic() + deadline_s
         while True:
-            numbers, number = await self._taken(deadline_s)
-            carried = numbers.carried(number, argv)
+            numbers, number = await self._taken(until)
             try:
-                return await self._core.submit(carried, shape, until - time.monotonic())
+                return await submit(numbers.carried(number, argv), until - time.monotonic())
             except UnknownRequestError:
                 self._forget(numbers)
                 if time.monotonic() >= until:
@@ -74,7 +87,7 @@ class Once:
                 for index in left:
                     part = parts[index]
                     if not self._is_bare(part):
-                        numbers, number = await self._taken(deadline_s)
+                        numbers, number = await self._taken(until)
                         taken.append((numbers, number))
                         part = numbers.carried(number, part)
                     carried.append(part)
@@ -93,30 +106,24 @@ class Once:
             left = again
         return replies
 
-    async def _transaction(self, parts: Sequence[Argv], deadline_s: float) -> list[Any]:
-        until = time.monotonic() + deadline_s
-        while True:
-            numbers, number = await self._taken(deadline_s)
-            end = numbers.carried(number, EXEC)
-            try:
-                left_s = until - time.monotonic()
-                return await self._core.send_all(parts, left_s, is_transaction=True, end=end)
-            except UnknownRequestError:
-                self._forget(numbers)
-                if time.monotonic() >= until:
-                    raise
-            finally:
-                numbers.settle(number)
+    async def _taken(self, until: float) -> tuple[RequestNumbers, int]:
+        """Return a number, of a new id where the one before is full, old, or forgotten.
 
-    async def _taken(self, deadline_s: float) -> tuple[RequestNumbers, int]:
-        """Return a number, of a new id where the one before is full, old, or forgotten."""
-        async with self._lock:
-            numbers = self._numbers
+        Whoever finds none asks for an id, side by side with others: a node keeps nothing of ids
+        that are not used, and so nobody waits for longer than its own deadline. A second look says
+        whether another's came first.
+        """
+        asked: RequestNumbers | None = None
+        while True:
             now = time.monotonic()
-            if numbers is None or not numbers.is_fit(now):
-                numbers = RequestNumbers(await self._new_id(deadline_s), now)
-                self._numbers = numbers
-            return numbers, numbers.take(now)
+            numbers = self._numbers
+            number = None if numbers is None else numbers.take(now)
+            if numbers is not None and number is not None:
+                return numbers, number
+            if asked is None:
+                asked = RequestNumbers(await self._new_id(until - now), time.monotonic())
+            else:
+                self._numbers, asked = asked, None
 
     def _forget(self, numbers: RequestNumbers) -> None:
         if self._numbers is numbers:

@@ -106,7 +106,8 @@ class Private:
         for argument in argv:
             as_wire(argument)
         core.note_sent([argv])
-        until = loop.time() + timeout_s + deadline_s
+        # One below zero is the server's to refuse.
+        until = loop.time() + max(timeout_s, 0.0) + deadline_s
         redirect: Redirect | None = None
         attempt = 0
         while True:
@@ -141,6 +142,9 @@ class Private:
                     # It may have waited for long: the time to connect begins anew.
                     until = loop.time() + deadline_s
             finally:
+                # What was read meanwhile: its invalidation comes on another connection, perhaps
+                # later.
+                core.note_sent([argv])
                 self.give_back(connection, is_clean)
             await self._pause(attempt, until, failure)
             attempt += 1

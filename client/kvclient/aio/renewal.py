@@ -1,12 +1,9 @@
-"""What is done again and again in the background, until it fails or is stopped."""
+"""What is done again and again in the background, until it is over or is stopped."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-
-from kvclient.errors import KvError
 
 
 def unattended(call: Awaitable[object]) -> None:
@@ -15,11 +12,7 @@ def unattended(call: Awaitable[object]) -> None:
 
 
 class Renewal:
-    """Calls `renew` every `every_s` seconds, as long as it returns True.
-
-    An error of the connection is no end: the next call may succeed, and the lifetime of what is
-    renewed decides.
-    """
+    """Calls `renew` every `every_s` seconds, as long as it returns True."""
 
     def __init__(self, renew: Callable[[], Awaitable[bool]], every_s: float) -> None:
         self._renew = renew
@@ -41,6 +34,5 @@ class Renewal:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            with suppress(KvError):
-                if not await self._renew():
-                    return
+            if not await self._renew():
+                return

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 from hashlib import sha1
 from typing import Any, Final
 
 from kvclient.commands import Commands
-from kvclient.errors import NoScriptError
+from kvclient.errors import NoScriptError, OutcomeUnknown
 from kvclient.results import T
 from kvclient.wire.encoding import Argument
+
+_PAUSE_S: Final = 0.01
 
 
 class Script:
@@ -33,3 +37,16 @@ class Script:
             return await self._client._send((self._by_digest, self.digest, *words))
         except NoScriptError:
             return await self._client._send((self._by_source, self._source, *words))
+
+    async def repeated(
+        self, keys: Sequence[Argument], args: Sequence[Argument], within_s: float
+    ) -> Any:
+        """Run a script that may run twice: again, for so long, where its reply was lost."""
+        give_up_at = time.monotonic() + within_s
+        while True:
+            try:
+                return await self(keys, args)
+            except OutcomeUnknown:
+                if time.monotonic() + _PAUSE_S >= give_up_at:
+                    raise
+            await asyncio.sleep(_PAUSE_S)

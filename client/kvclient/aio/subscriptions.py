@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -26,15 +27,18 @@ from kvclient.routing.address import Address
 from kvclient.wire.encoding import Argument, as_wire
 
 _PING_EVERY_S: Final = 15.0
+_ATTEMPT_S_MIN: Final = 1.0
 _KINDS: Final = (b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE")
+_CONFIRMATIONS: Final = (b"subscribe", b"psubscribe", b"ssubscribe")
 
 
 class Subscription(Generic[T]):
     """A connection that listens; iterate over it, or call `next`.
 
     A lost connection is made again, everything is subscribed again, and the reader gets a Gap: what
-    was published in between is lost, and only the reader knows what to do about it. A connection
-    on which nothing comes is asked for a sign of life every 15 seconds.
+    was published in between is lost, and only the reader knows what to do about it. It gets it when
+    the server has confirmed all subscriptions: what it then looks up is not older than what it will
+    hear. A connection on which nothing comes is asked for a sign of life every 15 seconds.
     """
 
     def __init__(
@@ -52,12 +56,26 @@ class Subscription(Generic[T]):
         self._connection: Connection | None = None
         self._is_closed = False
         self._gap: Gap | None = None
+        # How many confirmations are due, and what was heard between those that came.
+        self._unconfirmed = 0
+        self._messages: deque[Message[T]] = deque()
         self._attempt = 0
+        self._attempt_at = 0.0
         self._heard_at = 0.0
         self._pinged = False
 
     async def __aenter__(self) -> Subscription[T]:
-        self._connection = await self._connected(self._core.options.deadline_s)
+        deadline_s = self._core.options.deadline_s
+        until = time.monotonic() + deadline_s
+        try:
+            self._connection = await self._connected(deadline_s)
+            while not self._is_closed and (self._connection is None or self._unconfirmed):
+                if not await self._hear_more(until):
+                    raise ConnectError(f"not subscribed within {deadline_s:g} s")
+        except BaseException:
+            await self.close()
+            raise
+        self._gap = None
         return self
 
     async def __aexit__(
@@ -136,35 +154,41 @@ class Subscription(Generic[T]):
         """Return the next message, a Gap, or None when `timeout_s` is over or this was closed."""
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._is_closed:
-            connection = self._connection
-            if connection is None:
-                if not await self._reconnect(until):
-                    return None
-                continue
-            if self._gap is not None:
-                gap, self._gap = self._gap, None
-                return gap
-            now = time.monotonic()
-            wait = self._heard_at + _PING_EVERY_S - now
-            if until is not None:
-                wait = min(wait, until - now)
-            try:
-                reply = await connection.next_message(max(wait, 0.0))
-                if reply is not None:
-                    message = self._message(reply)
-                    if message is not None:
-                        return message
-                    continue
-                if until is not None and time.monotonic() >= until:
-                    return None
-                self._look_alive(connection)
-            except (ConnectError, ProtocolError, MisroutedError, NotReadyError) as error:
-                await self._lose(connection, error)
+            if self._connection is not None and not self._unconfirmed:
+                if self._gap is not None:
+                    gap, self._gap = self._gap, None
+                    return gap
+                if self._messages:
+                    return self._messages.popleft()
+            if not await self._hear_more(until):
+                break
         return None
+
+    async def _hear_more(self, until: float | None) -> bool:
+        """Connect if need be, else take what comes next; False when `until` is over before."""
+        connection = self._connection
+        if connection is None:
+            return await self._reconnect(until)
+        now = time.monotonic()
+        wait = self._heard_at + _PING_EVERY_S - now
+        if until is not None:
+            wait = min(wait, until - now)
+        try:
+            reply = await connection.next_message(max(wait, 0.0))
+            if reply is not None:
+                self._take(reply)
+            elif until is not None and time.monotonic() >= until:
+                return False
+            else:
+                self._look_alive(connection)
+        except (ConnectError, ProtocolError, MisroutedError, NotReadyError) as error:
+            await self._lose(connection, error)
+        return True
 
     async def _lose(self, connection: Connection, error: Exception) -> None:
         """Give the connection up; another one is made for the next message."""
         self._connection = None
+        self._messages.clear()
         await self._core.give_back(connection, is_clean=False)
         if not self._is_closed:
             self._gap = Gap(str(error))
@@ -182,45 +206,52 @@ class Subscription(Generic[T]):
         self._heard_at = now
         connection.tell((b"PING",))
 
-    def _message(self, reply: Any) -> Message[T] | None:
-        """Return the message that a reply holds, None for a confirmation."""
+    def _take(self, reply: Any) -> None:
+        """Keep the message that a reply holds, or note what it confirms."""
         self._heard_at = time.monotonic()
         self._pinged = False
         if isinstance(reply, Exception):
             raise reply
         self._attempt = 0
         if not isinstance(reply, list) or len(reply) < 3:
-            return None
+            return
         kind = as_wire(reply[0])
         if kind in (b"message", b"smessage"):
-            return Message(reply[1], reply[2])
-        if kind == b"pmessage":
-            return Message(reply[2], reply[3], reply[1])
-        if kind == b"sunsubscribe" and as_wire(reply[1]) in self._wanted[b"SSUBSCRIBE"]:
+            self._messages.append(Message(reply[1], reply[2]))
+        elif kind == b"pmessage":
+            self._messages.append(Message(reply[2], reply[3], reply[1]))
+        elif kind in _CONFIRMATIONS:
+            self._unconfirmed = max(0, self._unconfirmed - 1)
+        elif kind == b"sunsubscribe" and as_wire(reply[1]) in self._wanted[b"SSUBSCRIBE"]:
             raise MisroutedError(f"MOVED {reply[1]!r}: its slot went to another node")
-        return None
 
     async def _reconnect(self, until: float | None) -> bool:
-        """Connect anew, as long as it takes; False when `until` is over before."""
-        options = self._core.options
-        while not self._is_closed:
-            left = options.deadline_s if until is None else until - time.monotonic()
-            if left <= 0:
+        """Try to connect anew, when it is time to; False when `until` is over before.
+
+        An attempt has a second, whatever is left: who asks for messages a moment at a time would
+        never get a connection.
+        """
+        now = time.monotonic()
+        if now < self._attempt_at:
+            due = self._attempt_at if until is None else min(until, self._attempt_at)
+            await asyncio.sleep(max(0.0, due - now))
+            if due < self._attempt_at:
                 return False
-            pause = 0.0
-            if self._attempt:
-                pause = backoff_s(self._attempt, options.backoff_min_s, options.backoff_max_s)
-                await asyncio.sleep(min(pause, left))
-            self._attempt += 1
-            try:
-                connection = await self._connected(min(left, options.deadline_s))
-            except Unavailable:
-                continue
-            if self._is_closed:
-                await self._core.give_back(connection, is_clean=False)
-            else:
-                self._connection = connection
+        options = self._core.options
+        left = options.deadline_s if until is None else until - time.monotonic()
+        try:
+            limit = min(max(left, _ATTEMPT_S_MIN), options.deadline_s)
+            connection = await self._connected(limit)
+        except Unavailable:
             return True
+        finally:
+            self._attempt += 1
+            pause = backoff_s(self._attempt, options.backoff_min_s, options.backoff_max_s)
+            self._attempt_at = time.monotonic() + pause
+        if self._is_closed:
+            await self._core.give_back(connection, is_clean=False)
+        else:
+            self._connection = connection
         return True
 
     async def _connected(self, deadline_s: float) -> Connection:
@@ -234,6 +265,7 @@ class Subscription(Generic[T]):
         except BaseException:
             await self._core.give_back(connection, is_clean=False)
             raise
+        self._unconfirmed = sum(map(len, self._wanted.values()))
         self._heard_at = time.monotonic()
         self._pinged = False
         return connection

@@ -27,7 +27,6 @@ from kvclient.retrying import (
     backoff_s,
     follows_at_once,
     is_for_later,
-    may_repeat,
 )
 from kvclient.routing.address import Address
 from kvclient.wire.channel import Argv
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from kvclient.blocking.core import Core
 
 _LIMIT_S_MIN: Final = 0.001
-_GROUP_MAX: Final = 1000
-"""So many requests of a batch leave before their replies are read: what comes after them surely
-was not sent when the connection is lost."""
 
 
 class Attempts:
@@ -62,7 +58,8 @@ class Attempts:
         self._wait_s = wait_s
         self._pinned = pinned
         self._begin = time.monotonic()
-        self._until = self._begin + deadline_s + (wait_s or 0.0)
+        # One below zero is the server's to refuse.
+        self._until = self._begin + deadline_s + max(wait_s or 0.0, 0.0)
         self._number = 0
         self._was_sent = False
         self._is_asking = False
@@ -217,7 +214,8 @@ def transaction(core: Core, parts: Sequence[Argv], end: Argv, until: float) -> l
         try:
             connection = core.connection(address, time.monotonic(), until)
             try:
-                return transaction_replies(_exchanged(core, connection, requests, end, until))
+                replies = _exchanged(core, connection, requests, end, until)
+                return transaction_replies(replies[-len(parts) - 2 :])  # without ASKING's
             except ReplyError as error:
                 if isinstance(error, UnknownRequestError) and was_sent:
                     raise after_forgetting(end, address) from error
@@ -267,77 +265,3 @@ def _exchanged(
         core.discard(connection)
         raise as_protocol_error(error) from error
     return replies
-
-
-def group_replies(core: Core, parts: list[Argv], address: Address, until: float) -> list[Any]:
-    """Return the replies of requests that go to one node together, errors among them."""
-    replies: list[Any] = [None] * len(parts)
-    left = list(range(len(parts)))
-    resent: set[int] = set()
-    attempt = 0
-    while left:
-        try:
-            connection = core.connection(address, time.monotonic(), until)
-        except KvError as error:
-            pause = backoff_s(attempt, core.options.backoff_min_s, core.options.backoff_max_s)
-            is_final = not isinstance(error, ConnectError) or time.monotonic() + pause >= until
-            if is_final or core.options.mode == "cluster":
-                core.map_is_old()
-                for index in left:
-                    replies[index] = error if is_final else core.single(parts[index], until)
-                break
-            time.sleep(pause)
-        else:
-            left = _exchange_group(core, connection, parts, left, replies, until)
-            resent.update(left)
-        attempt += 1
-    for index in resent:
-        if isinstance(replies[index], UnknownRequestError):
-            replies[index] = after_forgetting(parts[index], address)
-    return replies
-
-
-def _exchange_group(
-    core: Core,
-    connection: Connection,
-    parts: list[Argv],
-    indexes: list[int],
-    replies: list[Any],
-    until: float,
-) -> list[int]:
-    """Put the replies of the parts at `indexes` in their places; return who is asked again."""
-    done = 0
-    answered: list[Any] = []
-    try:
-        while done < len(indexes):
-            now_asked = indexes[done : done + _GROUP_MAX]
-            answered = []
-            connection.limit(max(until - time.monotonic(), _LIMIT_S_MIN))
-            connection.line.exchange_all([parts[index] for index in now_asked], answered)
-            for index, reply in zip(now_asked, answered):
-                replies[index] = reply
-            done += len(now_asked)
-        return []
-    except OSError as error:
-        core.discard(connection)
-        again = []
-        for index, reply in zip(indexes[done:], answered):
-            replies[index] = reply
-        for position in range(done + len(answered), len(indexes)):
-            index = indexes[position]
-            part = parts[index]
-            was_sent = position < done + _GROUP_MAX and connection.line.was_sent
-            if is_time_limit(error):
-                replies[index] = after_deadline(part, was_sent, connection.address)
-            elif core.is_closed and not (was_sent and not may_repeat(part)):
-                replies[index] = Unavailable("the client was closed")
-            else:
-                replies[index] = after_loss(part, was_sent, connection.address, error)
-                if replies[index] is None:
-                    again.append(index)
-        return again
-    except ArgumentError:
-        raise  # before anything was sent
-    except BaseException as error:
-        core.discard(connection)
-        raise as_protocol_error(error) from error

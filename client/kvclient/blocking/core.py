@@ -8,10 +8,11 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from kvclient.batches import EXEC, by_address, refusals, shaped
-from kvclient.blocking.attempts import Attempts, group_replies, transaction
+from kvclient.batches import EXEC, by_address, shaped
+from kvclient.blocking.attempts import Attempts, transaction
 from kvclient.blocking.caching import Caches, CachingSender
 from kvclient.blocking.connection import Connection
+from kvclient.blocking.groups import Group
 from kvclient.cache import CacheStats
 from kvclient.errors import ConnectError, KvError, ReplyError, Unavailable, UsageError
 from kvclient.forks import fork_generation
@@ -120,7 +121,7 @@ class Core:
         """Send many requests; return their replies, errors among them.
 
         A transaction goes to one node and is executed as one, at `end`; the others are sent to the
-        nodes that their keys name, node by node.
+        nodes that their keys name, side by side.
         """
         if not parts:
             return []
@@ -140,16 +141,21 @@ class Core:
         for index, address in enumerate(addresses):
             if address is None:
                 replies[index] = self.single(parts[index], until)
-        for address, indexes in by_address(addresses).items():
-            group = group_replies(self, [parts[index] for index in indexes], address, until)
-            for index, reply in zip(indexes, group):
+        places = by_address(addresses)
+        groups = [
+            Group(self, [parts[index] for index in indexes], address, until)
+            for address, indexes in places.items()
+        ]
+        for group in groups:
+            group.begin()
+        for group in groups:
+            group.collect()
+        for group, indexes in zip(groups, places.values()):
+            for index, reply in zip(indexes, group.finish()):
                 replies[index] = reply
-        for index in refusals(replies):
-            if self._goes_on(replies[index]):
-                replies[index] = self.single(parts[index], until)
         return replies
 
-    def _goes_on(self, error: ReplyError) -> bool:
+    def goes_on(self, error: ReplyError) -> bool:
         """Is another attempt worth while, by itself?"""
         if self.options.mode == "cluster" and error.code in ("MOVED", "ASK"):
             return True
@@ -234,8 +240,7 @@ class Core:
         own = self._own.connections
         connection = own.get(address)
         if connection is not None:
-            if connection.is_fit(now):
-                connection.used_at = now
+            if connection.is_fit():
                 return connection
             self.discard(connection)
         connection = self._opened(address, until - now)
@@ -322,6 +327,7 @@ class Core:
             if not self.router.map_is_due:
                 self._map_is_missing = False
                 return None
+            failure = ConnectError(f"{address} knows of nobody who serves slots")
         return failure
 
     # --- what clients tell ------------------------------------------------------------------------

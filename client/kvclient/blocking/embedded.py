@@ -112,6 +112,7 @@ class SessionSocket:
         self._engine = engine
         self._until = math.inf
         self._is_over = False
+        self._failures = -1  # of the engine before what was sent, -1 when nothing was
         with engine.lock:
             self._session = engine.node.connect(_Way(self, engine))
 
@@ -127,6 +128,8 @@ class SessionSocket:
         """Have the session run requests."""
         engine = self._engine
         with engine.lock:
+            if self._failures < 0:
+                self._failures = engine.failures
             self._session.feed(data)
             if self._session.blocked is not None or self._session.paused:
                 engine.wake()
@@ -147,8 +150,10 @@ class SessionSocket:
         engine = self._engine
         with engine.lock:
             if engine.is_logging and not engine.closed:
-                engine.settle()
+                engine.settle(engine.failures if self._failures < 0 else self._failures)
             data = b"".join(self._session.take_output())
+            if data:
+                self._failures = -1
             return data if data or self._is_over else None
 
     def shut(self) -> None:

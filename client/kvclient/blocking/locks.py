@@ -2,11 +2,12 @@
 # mypy: disable-error-code=no-any-return
 """A lock that several processes share, held for a time and renewed while it is used.
 
-The lock is a key with a random owner in it, and a lifetime. Each time it is taken a counter grows
-beside it: the fencing token. Whoever acts under the lock on another system hands the token on, and
-that system refuses a token that is smaller than one it has seen: so a process that was asleep while
-its lock expired can do no harm. (On one node; what a follower that takes over has not seen is lost
-with it.)
+The lock is a key with a random owner in it, and a lifetime. Beside it lies the last fencing token,
+and each that takes the lock gets a larger one: the time on the node in microseconds, or one more
+than the last where that is not larger. Whoever acts under the lock on another system hands the
+token on, and that system refuses a token that is smaller than one it has seen: so a process that
+was asleep while its lock expired can do no harm. A counter alone would begin anew where it is lost:
+by FLUSHALL, by eviction, with a leader whose followers had not seen it yet.
 
 Taking, renewing and releasing are scripts that may be run twice: a call whose reply was lost is
 repeated, for as long as the lock would live.
@@ -18,14 +19,16 @@ import secrets
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from kvclient.blocking.commands import Commands
 from kvclient.blocking.renewal import Renewal, unattended
 from kvclient.blocking.scripts import Script
 from kvclient.errors import ArgumentError, KvError, LockError, OutcomeUnknown
 from kvclient.neighbours import beside
 from kvclient.results import T
+
+if TYPE_CHECKING:
+    from kvclient.blocking.client import Client
 
 _ACQUIRE: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
@@ -33,7 +36,11 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then
     return tonumber(redis.call('GET', KEYS[2]))
 end
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
-    return redis.call('INCR', KEYS[2])
+    local now = redis.call('TIME')
+    local last = tonumber(redis.call('GET', KEYS[2])) or 0
+    local token = math.max(last + 1, now[1] * 1000000 + now[2])
+    redis.call('SET', KEYS[2], string.format('%.0f', token))
+    return token
 end
 return false
 """
@@ -52,7 +59,7 @@ return 0
 _PAUSE_S: Final = 0.01
 _PAUSE_S_MAX: Final = 0.1
 _RENEWALS: Final = 3
-"""How often a lock is renewed in its lifetime: two may fail."""
+"""How often a lock is renewed in its lifetime: two may fail, so each has a third of it."""
 
 
 class Lock:
@@ -64,7 +71,7 @@ class Lock:
 
     def __init__(
         self,
-        client: Commands[T],
+        client: Client[T],
         name: str,
         ttl_s: float = 10.0,
         wait_s: float | None = None,
@@ -73,6 +80,7 @@ class Lock:
         if ttl_s < 0.001:
             raise ArgumentError(f"ttl_s is {ttl_s}, must be at least 0.001")
         self._client = client
+        self._renew_every_s = ttl_s / _RENEWALS
         self.name = name
         self.token = 0
         self._ttl_ms = round(ttl_s * 1000)
@@ -83,7 +91,7 @@ class Lock:
         self._held_until = 0.0
         self._renewal: Renewal | None = None
         self._acquire = Script(client, _ACQUIRE)
-        self._renew = Script(client, _RENEW)
+        self._renew = Script(client.with_deadline(self._renew_every_s), _RENEW)
         self._release = Script(client, _RELEASE)
 
     @property
@@ -116,7 +124,7 @@ class Lock:
             raise
         self._owner = owner
         if self._renews:
-            self._renewal = Renewal(self.renew, self._ttl_ms / 1000 / _RENEWALS)
+            self._renewal = Renewal(self._renewed, self._renew_every_s)
             self._renewal.start()
         return True
 
@@ -138,6 +146,16 @@ class Lock:
             return True
         self._held_until = 0.0
         return False
+
+    def _renewed(self) -> bool:
+        """Renew, and try again after an error of the connection, while the lock lives."""
+        while True:
+            try:
+                return self.renew()
+            except KvError:
+                if not self.is_held:
+                    return False
+            time.sleep(_PAUSE_S_MAX)
 
     def release(self) -> None:
         """Give the lock back; LockError if it was lost before."""
@@ -170,15 +188,8 @@ class Lock:
             unattended(self._client._send((b"EVAL", _RELEASE, 1, self.name, owner)))
 
     def _call(self, script: Script, *args: str | int) -> int | None:
-        give_up_at = time.monotonic() + self._ttl_ms / 1000
-        while True:
-            try:
-                reply: int | None = script(self._keys, args)
-                return reply
-            except OutcomeUnknown:
-                if time.monotonic() + _PAUSE_S >= give_up_at:
-                    raise
-            time.sleep(_PAUSE_S)
+        reply: int | None = script.repeated(self._keys, args, self._ttl_ms / 1000)
+        return reply
 
     def __enter__(self) -> Lock:
         if not self.acquire():

@@ -1,12 +1,9 @@
-"""What is done again and again in the background, until it fails or is stopped."""
+"""What is done again and again in the background, until it is over or is stopped."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-
-from kvclient.errors import KvError
 
 
 def unattended(result: object) -> None:
@@ -14,11 +11,7 @@ def unattended(result: object) -> None:
 
 
 class Renewal:
-    """Calls `renew` every `every_s` seconds in a thread, as long as it returns True.
-
-    An error of the connection is no end: the next call may succeed, and the lifetime of what is
-    renewed decides.
-    """
+    """Calls `renew` every `every_s` seconds in a thread, as long as it returns True."""
 
     def __init__(self, renew: Callable[[], bool], every_s: float) -> None:
         self._renew = renew
@@ -38,6 +31,5 @@ class Renewal:
 
     def _run(self) -> None:
         while not self._is_over.wait(self._every_s):
-            with suppress(KvError):
-                if not self._renew():
-                    return
+            if not self._renew():
+                return

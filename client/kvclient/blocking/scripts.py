@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from hashlib import sha1
 from typing import Any, Final
 
 from kvclient.blocking.commands import Commands
-from kvclient.errors import NoScriptError
+from kvclient.errors import NoScriptError, OutcomeUnknown
 from kvclient.results import T
 from kvclient.wire.encoding import Argument
+
+_PAUSE_S: Final = 0.01
 
 
 class Script:
@@ -35,3 +38,14 @@ class Script:
             return self._client._send((self._by_digest, self.digest, *words))
         except NoScriptError:
             return self._client._send((self._by_source, self._source, *words))
+
+    def repeated(self, keys: Sequence[Argument], args: Sequence[Argument], within_s: float) -> Any:
+        """Run a script that may run twice: again, for so long, where its reply was lost."""
+        give_up_at = time.monotonic() + within_s
+        while True:
+            try:
+                return self(keys, args)
+            except OutcomeUnknown:
+                if time.monotonic() + _PAUSE_S >= give_up_at:
+                    raise
+            time.sleep(_PAUSE_S)

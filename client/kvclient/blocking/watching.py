@@ -60,6 +60,9 @@ class Watch(Commands[T]):
             return connection.ask(argv, self._deadline_s, shape)
         except Unavailable as error:
             raise after_loss(argv, True, connection.address, error) or error from error
+        finally:
+            # What was read meanwhile: its invalidation comes on another connection, perhaps later.
+            self._core.note_sent([argv])
 
     def _send_blocking(
         self, argv: Argv, shape: Callable[[Any], Any] | None, timeout_s: int | float
@@ -75,11 +78,13 @@ class Watch(Commands[T]):
             replies = connection.ask_all(as_transaction(parts), self._deadline_s)
         except Unavailable as error:
             raise after_loss(EXEC, True, connection.address, error) or error from error
+        finally:
+            self._core.note_sent(parts)  # as above
         return transaction_replies(replies)
 
     def _own(self) -> Connection:
         if self._connection is None:
             raise UsageError("the keys are under watch inside `with` only")
-        if self._connection.is_closed:
+        if self._connection.is_closed or self._connection.has_ended():
             raise ConnectError(f"{self._connection.address}: the connection was lost")
         return self._connection

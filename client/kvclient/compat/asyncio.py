@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from inspect import isawaitable
 from typing import Any, Final, Self, cast
-from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
@@ -20,6 +19,7 @@ from kvclient.compat.outcomes import (
     results,
     spread,
 )
+from kvclient.compat.pools import Clients
 from kvclient.compat.transport import (
     is_for_the_transport,
     needs_own_connection,
@@ -28,20 +28,19 @@ from kvclient.compat.transport import (
     words,
 )
 from kvclient.errors import KvError, ReplyError
+from kvclient.options import Options
 from kvclient.traits import traits_of
 
 __all__ = ["OutcomeUnknown", "Pipeline", "Redis", "StrictRedis", "from_url"]
 
-_clients: Final[WeakKeyDictionary[Any, AsyncClient[bytes]]] = WeakKeyDictionary()
 
-
-def client_of(pool: Any) -> AsyncClient[bytes]:
-    """Return the client that stands in for a pool: all that is made of one pool shares it."""
-    client = _clients.get(pool)
-    if client is None:
-        client = _clients[pool] = AsyncClient.__new__(AsyncClient)
-        client._use(Core(options_of(pool)), None)
+def _made(options: Options) -> AsyncClient[bytes]:
+    client: AsyncClient[bytes] = AsyncClient.__new__(AsyncClient)
+    client._use(Core(options), None)
     return client
+
+
+_clients: Final = Clients(_made)
 
 
 class Redis(redis.asyncio.Redis):
@@ -75,7 +74,7 @@ class Redis(redis.asyncio.Redis):
         try:
             if is_single or needs_own_connection(argv):
                 return await super().execute_command(*args, **options)
-            client = client_of(self.connection_pool)
+            client = _clients.of(self.connection_pool)
             if traits_of(argv).blocks(argv):
                 reply = await client._send_blocking(argv, None, wait_s(argv))
             else:
@@ -95,7 +94,7 @@ class Redis(redis.asyncio.Redis):
         if close_connection_pool or (
             close_connection_pool is None and self.auto_close_connection_pool
         ):
-            client = _clients.pop(self.connection_pool, None)
+            client = _clients.take_from(self.connection_pool)
             if client is not None:
                 await client.close()
 
@@ -113,7 +112,7 @@ class Pipeline(redis.asyncio.client.Pipeline):
         try:
             if self.connection is not None or not is_for_the_transport(parts, is_transaction):
                 return await super().execute(raise_on_error)
-            client = client_of(self.connection_pool)
+            client = _clients.of(self.connection_pool)
             if self.scripts:
                 await self._load_scripts(client)
             replies = await client._send_all(parts, client._deadline_s, is_transaction)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final, Self, cast
-from weakref import WeakKeyDictionary
 
 import redis
 import redis.client
@@ -17,6 +16,7 @@ from kvclient.compat.outcomes import (
     results,
     spread,
 )
+from kvclient.compat.pools import Clients
 from kvclient.compat.transport import (
     is_for_the_transport,
     needs_own_connection,
@@ -25,28 +25,17 @@ from kvclient.compat.transport import (
     words,
 )
 from kvclient.errors import KvError, ReplyError
+from kvclient.options import Options
 from kvclient.traits import traits_of
 
-_clients: Final[WeakKeyDictionary[Any, Client[bytes]]] = WeakKeyDictionary()
 
-
-def client_of(pool: Any) -> Client[bytes]:
-    """Return the client that stands in for a pool: all that is made of one pool shares it."""
-    client = _clients.get(pool)
-    if client is None:
-        made: Client[bytes] = Client.__new__(Client)
-        made._use(Core(options_of(pool)), None)
-        # Without a lock, which a client that is collected right here would wait for in `close`:
-        # of two threads the second gets the first one's, and its own has no connections.
-        client = _clients.setdefault(pool, made)
+def _made(options: Options) -> Client[bytes]:
+    client: Client[bytes] = Client.__new__(Client)
+    client._use(Core(options), None)
     return client
 
 
-def close_client_of(pool: Any) -> None:
-    """Close the connections; the next command makes new ones, as with redis-py."""
-    client = _clients.pop(pool, None)
-    if client is not None:
-        client.close()
+_clients: Final = Clients(_made)
 
 
 class Redis(redis.Redis):
@@ -71,7 +60,7 @@ class Redis(redis.Redis):
         try:
             if self.connection is not None or needs_own_connection(argv):
                 return super().execute_command(*args, **options)
-            client = client_of(self.connection_pool)
+            client = _clients.of(self.connection_pool)
             if traits_of(argv).blocks(argv):
                 reply = client._send_blocking(argv, None, wait_s(argv))
             else:
@@ -88,7 +77,9 @@ class Redis(redis.Redis):
         """Close the connections, unless they are of a pool that somebody else made."""
         super().close()
         if getattr(self, "auto_close_connection_pool", False):
-            close_client_of(self.connection_pool)
+            client = _clients.take_from(self.connection_pool)
+            if client is not None:
+                client.close()
 
 
 class Pipeline(redis.client.Pipeline):
@@ -106,7 +97,7 @@ class Pipeline(redis.client.Pipeline):
         try:
             if self.connection is not None or not is_for_the_transport(parts, is_transaction):
                 return super().execute(raise_on_error)
-            client = client_of(self.connection_pool)
+            client = _clients.of(self.connection_pool)
             if self.scripts:
                 self._load_scripts(client)
             replies = client._send_all(parts, client._deadline_s, is_transaction)

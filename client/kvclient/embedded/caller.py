@@ -54,24 +54,30 @@ class Caller:
         words = [word if type(word) is bytes else as_wire(word) for word in argv]
         engine = self.engine
         with engine.lock:
-            session = self._session
-            if session is None:
-                self._begin()
-                session = self._session
-                assert session is not None
-            if self._dispatcher.gate:
-                # Out of the ordinary: a pause, a limit, a monitor. It may have to wait.
-                return ELSEWHERE
-            session.parked = words
-            session.run()
-            data = session.take_whole()
-            self._feed(b"".join(session.take_output()) if data is None else data)
             try:
-                reply = self._gets()
-            except UnicodeDecodeError as error:
-                reply = error
-            if engine.is_logging:
-                engine.settle()
+                session = self._session
+                if session is None:
+                    self._begin()
+                    session = self._session
+                    assert session is not None
+                if self._dispatcher.gate:
+                    # Out of the ordinary: a pause, a limit, a monitor. It may have to wait.
+                    return ELSEWHERE
+                failures = engine.failures
+                session.parked = words
+                session.run()
+                data = session.take_whole()
+                self._feed(b"".join(session.take_output()) if data is None else data)
+                try:
+                    reply = self._gets()
+                except UnicodeDecodeError as error:
+                    reply = error
+                if engine.is_logging:
+                    engine.settle(failures)
+            except BaseException:
+                # By a handler of signals, say: its reply would be the next one's.
+                self.end_session()
+                raise
         if reply is INCOMPLETE:
             raise AssertionError(f"{words[0]!r} has no reply at once")
         return reply
@@ -86,11 +92,16 @@ class Caller:
                 as_wire(word)
         replies: list[Any] = []
         with self.engine.lock:
-            for argv in argvs:
-                reply = self.call(argv)
-                if reply is ELSEWHERE:
-                    break
-                replies.append(reply)
+            try:
+                for argv in argvs:
+                    reply = self.call(argv)
+                    if reply is ELSEWHERE:
+                        break
+                    replies.append(reply)
+            except BaseException:
+                # The rest of a transaction would be waited for.
+                self.end_session()
+                raise
         return replies
 
 

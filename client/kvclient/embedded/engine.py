@@ -90,7 +90,9 @@ class Engine:
         disk = self._disk()
         self.node = Node(_config(self.path), Clock(), secrets.randbits(62), disk)
         self.is_logging = False
+        self.failures = 0  # how often it turned out that changes cannot be written
         self._wake = threading.Event()
+        _ENGINES.add(self)  # before it loads: a child would keep the folder
         try:
             self._load()
         except (FileError, OSError) as error:
@@ -103,7 +105,6 @@ class Engine:
         )
         self._thread.daemon = True
         self._thread.start()
-        _ENGINES.add(self)
 
     # --- the folder -------------------------------------------------------------------------------
 
@@ -134,23 +135,26 @@ class Engine:
             while not (loader is None or loader.is_done):
                 loader.step(_LOAD_S)
             node.append_log.start()
+            node.append_log.on_failure = _Counter(self)
             self.is_logging = True
         node.begin(loader)
         _fix(node.config)
 
-    def settle(self) -> None:
+    def settle(self, failures: int) -> None:
         """Write what was changed before its caller is told; called with the lock held.
 
-        OutcomeUnknown: it cannot be written, and will be lost with this process.
+        OutcomeUnknown: it cannot be written, and will be lost with this process. That is so where
+        writing failed since there were as many `failures`; while it goes on failing, the node
+        refuses what would change anything, and the rest has nothing to lose.
         """
         log = self.node.append_log
         log.write_out()
         while not log.is_durable():  # only with `appendfsync always`, on a slow disk
             self.changed.wait(_SYNC_WAIT_S)
             log.file.sync_soonest()
-        error = log.error()
-        if error:
-            raise OutcomeUnknown(f"{self.path}: executed, but not written: {error}")
+        if self.failures != failures:
+            reason = log.error() or "it failed for a moment"
+            raise OutcomeUnknown(f"{self.path}: executed, but not written: {reason}")
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -197,7 +201,7 @@ class Engine:
         self.lock = threading.RLock()  # another thread of the parent may have held it
         self.changed = threading.Condition(self.lock)
         self._folder.let_go()
-        for session in self.node.sessions.values():
+        for session in list(self.node.sessions.values()):
             session.outlet.abort()
 
     def __del__(self) -> None:
@@ -205,6 +209,18 @@ class Engine:
             text = f"an embedded client was not closed ({self.path or 'memory only'})"
             warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
             self.close()
+
+
+class _Counter:
+    """Counts the failures of an engine, which it must not keep alive."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = weakref.ref(engine)
+
+    def __call__(self) -> None:
+        engine = self._engine()
+        if engine is not None:
+            engine.failures += 1
 
 
 def _config(path: str | None) -> Config:

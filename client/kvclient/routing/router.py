@@ -29,30 +29,38 @@ class Router(Protocol):
 
         `leader_only` overrides the option to read from followers: for a read that is repeated.
         """
+        ...
 
     def split(self, argv: Argv, leader_only: bool = False) -> Plan:
         """Return the parts of a request, one or more, and how their replies become one."""
+        ...
 
     def address_of_all(self, requests: Sequence[Argv]) -> Address:
         """Return the one node, a leader, that all the requests of a transaction concern."""
+        ...
 
     def channel_address(self, channel: bytes, sharded: bool = False) -> Address:
         """Return the node where a channel is subscribed to."""
+        ...
 
     def home(self, channels: Sequence[Sequence[bytes]]) -> Address:
         """Return where channels, patterns and shard channels can be listened to together."""
+        ...
 
     def leaders(self) -> list[Address]:
         """Return the nodes that together hold all keys: whom SCAN has to visit."""
+        ...
 
     def sources(self) -> list[Address]:
         """Return every known node, those first that are best asked for the map."""
+        ...
 
     def learn(self, reply: object, answered_by: Address) -> None:
         """Take in the map that a node has told; only where `map_is_due` can be true."""
 
     def redirected(self, error: ReplyError, answered_by: Address) -> Redirect | None:
         """Return where an error of the node `answered_by` sends the request, None if nowhere."""
+        ...
 
     def check(self) -> None:
         """Assert every invariant."""

@@ -104,9 +104,10 @@ class Channel:
     """The requests of one connection that wait for replies, in order.
 
     `refused(request, error)` decides about an error reply; `pushed(message)` gets what the server
-    sends unasked. `ask_flush()` is called when the buffer has its first request. `is_open` says
-    whether requests may be submitted; it turns false by itself where more than `bytes_max` are in
-    flight, and `has_room()` is called when it is true again.
+    sends unasked: of a stream all that comes, a text that is not UTF-8 as its error. `ask_flush()`
+    is called when the buffer has its first request. `is_open` says whether requests may be
+    submitted; it turns false by itself where more than `bytes_max` are in flight, and `has_room()`
+    is called when it is true again.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Channel:
         decode: bool,
         ask_flush: Callable[[], object],
         refused: Callable[[Request, ReplyError], object],
-        pushed: Callable[[list[Any]], object],
+        pushed: Callable[[Any], object],
         has_room: Callable[[], object],
         bytes_max: i64 = _UNLIMITED,
         escapes: bool = False,

@@ -18,8 +18,15 @@ from kvprotocol.replies import ReplyWriter
 
 RECEIVE_BYTES: Final = 65536
 _SLICE_BYTES: Final = 262144
+SLICE_REQUESTS: Final = 1000
 """A batch is sent in slices of so much, each after the replies of the one before: a server whose
-replies are not read stops to read requests."""
+replies are not read stops to read requests. And what comes after a slice surely was not sent when
+the connection is lost."""
+
+
+def encoded(argvs: list[Argv]) -> list[list[bytes]]:
+    """Return the words of requests; ArgumentError where there are none for an argument."""
+    return [[as_wire(argument) for argument in argv] for argv in argvs]
 
 
 @final
@@ -28,7 +35,8 @@ class Line:
 
     `is_clean` is false while an exchange is under way, and stays so when one was interrupted: what
     comes next could be another request's reply. `was_sent` says whether anything of the last
-    request may have reached the server.
+    request may have reached the server. Behind a reply only pushes may follow: anything else would
+    be taken for the next request's reply, and is a ProtocolError.
     """
 
     def __init__(
@@ -42,12 +50,14 @@ class Line:
         reader = new_reader(decode, escapes)
         self.feed = reader.feed
         self.gets = reader.gets
+        self.has_data = reader.has_data
         self.send = send
         self.receive = receive
         self.pushed = pushed
         self.out = ReplyWriter(2)
         self.is_clean = True
         self.was_sent = False
+        self.is_amid_push = False
 
     def exchange(self, argv: Argv) -> Any:
         """Send a request and return its reply, an error reply too; OSError if the line fails."""
@@ -59,7 +69,7 @@ class Line:
             out.bulk(word)
         self._send_out()
         reply = self._next()
-        self.is_clean = True
+        self._end()
         return reply
 
     def exchange_all(self, argvs: list[Argv], replies: list[Any]) -> None:
@@ -67,34 +77,48 @@ class Line:
 
         What is in `replies` when it raises was answered.
         """
+        requests = encoded(argvs)
+        done: i64 = 0
+        while done < len(requests):
+            count: i64 = self.send_slice(requests, done)
+            self.collect(count, replies)
+            done += count
+
+    def send_slice(self, requests: list[list[bytes]], begin: i64) -> i64:
+        """Send as many requests as may leave before their replies are read; return how many."""
         self.was_sent = False
-        lines = [[as_wire(argument) for argument in argv] for argv in argvs]
         out = self.out
-        owed: i64 = 0
-        for words in lines:
+        position: i64 = begin
+        end: i64 = min(len(requests), begin + SLICE_REQUESTS)
+        while position < end and out.size() < _SLICE_BYTES:
+            words = requests[position]
             out.array(len(words))
             for word in words:
                 out.bulk(word)
-            owed += 1
-            if out.size() >= _SLICE_BYTES:
-                self._send_out()
-                self._collect(owed, replies)
-                owed = 0
-        if owed:
-            self._send_out()
-            self._collect(owed, replies)
+            position += 1
+        self._send_out()
+        return position - begin
+
+    def collect(self, owed: i64, replies: list[Any]) -> None:
+        """Append the replies to a slice."""
+        while owed > 0:
+            replies.append(self._next())
+            owed -= 1
+        self._end()
+
+    def _end(self) -> None:
+        """An exchange is over."""
+        if self.has_data():
+            self.take_pushes(b"")
         self.is_clean = True
 
     def _send_out(self) -> None:
         self.is_clean = False
+        if self.is_amid_push:
+            self._receive_push()
         self.was_sent = True
         for chunk in self.out.take_chunks():
             self.send(chunk)
-
-    def _collect(self, owed: i64, replies: list[Any]) -> None:
-        while owed > 0:
-            replies.append(self._next())
-            owed -= 1
 
     def _next(self) -> Any:
         """Return the next reply; a text that is not UTF-8 is its error as a value."""
@@ -104,22 +128,35 @@ class Line:
             except UnicodeDecodeError as error:
                 return error
             if reply is INCOMPLETE:
-                data = self.receive(RECEIVE_BYTES)
-                if not data:
-                    raise ConnectionResetError("closed by the server")
-                self.feed(data)
+                self.feed(self._received())
             elif type(reply) is PUSH:
                 self.pushed(reply)
             else:
                 return reply
 
+    def _receive_push(self) -> None:
+        """Wait for the rest of what came in part: it must not be mixed up with a reply."""
+        while self.is_amid_push:
+            self.take_pushes(self._received())
+
+    def _received(self) -> bytes:
+        data = self.receive(RECEIVE_BYTES)
+        if not data:
+            raise ConnectionResetError("closed by the server")
+        return data
+
     def take_pushes(self, data: bytes) -> None:
         """Take what came while nobody waited for a reply; ProtocolError if it is a reply."""
         self.feed(data)
-        while True:
-            reply = self.gets()
+        while self.has_data():
+            try:
+                reply = self.gets()
+            except (UnicodeDecodeError, TypeError) as error:
+                raise ProtocolError(f"nonsense that nobody asked for: {error}") from error
             if reply is INCOMPLETE:
+                self.is_amid_push = True
                 return
+            self.is_amid_push = False
             if type(reply) is not PUSH:
                 raise ProtocolError(f"a reply that nobody asked for: {reply!r}"[:200])
             self.pushed(reply)
@@ -143,7 +180,4 @@ class Line:
                 return error
             if reply is not INCOMPLETE:
                 return reply
-            data = self.receive(RECEIVE_BYTES)
-            if not data:
-                raise ConnectionResetError("closed by the server")
-            self.feed(data)
+            self.feed(self._received())

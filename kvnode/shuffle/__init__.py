@@ -1,0 +1,1 @@
+"""Intermediate data of batch jobs: blocks of map attempts, kept until their readers have them."""

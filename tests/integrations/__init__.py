@@ -1,0 +1,1 @@
+"""Libraries that use kvnode through the integrations that kvclient has for them."""
