@@ -52,7 +52,8 @@ def arrow_schema(schema: StructType) -> Any:
     Newer versions of Spark have to be told that, and older ones have no argument for it.
     """
     is_asked = "timezone" in inspect.signature(to_arrow_schema).parameters
-    return to_arrow_schema(schema, **({"timezone": "UTC"} if is_asked else {}))
+    options: dict[str, Any] = {"timezone": "UTC"} if is_asked else {}
+    return to_arrow_schema(schema, **options)
 
 
 @dataclass(frozen=True)
