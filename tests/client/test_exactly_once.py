@@ -41,13 +41,18 @@ def node(tmp_path: Path) -> Iterator[Server]:
 
 @contextmanager
 def cuts(proxy: Proxy, seed: int) -> Iterator[None]:
-    """Connections break at random moments during the block."""
+    """Connections break at random moments during the block, at first before much gets through.
+
+    The moments lie further and further apart, so that the slowest machine comes to an end.
+    """
     is_over = threading.Event()
 
     def cut() -> None:
         choices = random.Random(seed)
-        while not is_over.wait(choices.uniform(0.001, 0.03)):
+        latest_s = 0.03
+        while not is_over.wait(choices.uniform(0.001, latest_s)):
             proxy.cut()
+            latest_s *= 1.03
 
     thread = threading.Thread(target=cut)
     thread.start()
