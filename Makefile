@@ -12,11 +12,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 .NOTPARALLEL:
-.PHONY: help run test test-compiled test-interpreted lint tidy compile bench facts docs client clean tools
+.PHONY: help run test test-compiled test-interpreted coverage lint tidy compile bench facts docs client
+.PHONY: clean tools
 
 help:
 	@echo "make run        start a node on port 6379 (ARGS='--port 7000' is passed on)"
-	@echo "make test       lint, then all tests compiled, then interpreted with coverage"
+	@echo "make test       lint, then all tests compiled, then most of them interpreted"
+	@echo "make coverage   the interpreted tests, three times as slow, and what they cover"
 	@echo "make lint       ruff, mypy --strict and the tidy tests"
 	@echo "make compile    build and install into .venv when sources changed"
 	@echo "make bench      measure beside redis-server"
@@ -41,7 +43,10 @@ test-compiled: tools
 
 test-interpreted: tools
 	KVNODE_BUILD=interpreted $(BIN)/pytest -m "not long" -n $(WORKERS) --dist loadfile --maxfail=30 \
-		--cov --cov-report=term tests/unit tests/wire tests/client tests/integrations tests/tidy
+		$(MEASURED) tests/unit tests/wire tests/client tests/integrations tests/tidy
+
+coverage: MEASURED := --cov --cov-report=term
+coverage: test-interpreted
 
 lint: tools
 	$(BIN)/ruff check
