@@ -23,7 +23,8 @@ from kvclient.wire.channel import INCOMPLETE
 if TYPE_CHECKING:
     from kvclient.aio.shuffles import AsyncShuffle
 
-_CREDIT_BYTES: Final = 4 << 20
+# With twice that, and as much room to receive it, reading was slower by a tenth.
+_CREDIT_BYTES: Final = 2 << 20
 _PAUSE_S_MIN: Final = 0.01
 _PAUSE_S_MAX: Final = 0.5
 _START: Final = b"0"

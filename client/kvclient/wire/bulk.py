@@ -20,7 +20,8 @@ from mypy_extensions import i64
 from kvclient.errors import ProtocolError, ReplyError, reply_error
 from kvclient.wire.channel import INCOMPLETE
 
-ROOM_BYTES: Final = 4 << 20
+ROOM_BYTES: Final = 5 << 18
+"""Room for a block of 1 MiB and what follows: less of what was received leaves the caches again."""
 _OWN_PIECE_BYTES: Final = 16384
 """Words of so many bytes are sent from where they lie; smaller ones are joined first."""
 _LINE_BYTES_MAX: Final = 1 << 16
