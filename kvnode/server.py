@@ -10,6 +10,7 @@ import secrets
 import signal
 import traceback
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kvnode import __version__
@@ -256,7 +257,7 @@ class Server:
         if now >= self._next_freeze:
             self._next_freeze = now + FREEZE_SECONDS
             collect_young()
-        self._give_memory_back(now)
+        self._give_memory_back()
         self.loop.call_later(delay, self._tick)
 
     def _on_synced(self) -> None:
@@ -277,13 +278,13 @@ class Server:
         for level, name, fields in self.node.journal.take():
             self.log.note(level, name, **fields)
 
-    def _give_memory_back(self, now: float) -> None:
+    def _give_memory_back(self) -> None:
         """Trim the heap, and count what stays too large where eviction can help."""
         node = self.node
         trimming = self._trimming
         used = int(node.used_memory() - node.unreturned)
         beside = int(node.shuffles.owner.memory)
-        trimming.tick(now, used, int(node.settings.maxmemory), beside)
+        trimming.tick(monotonic(), used, int(node.settings.maxmemory), beside)
         if not node.eviction.evicts:
             trimming.unreturned = 0
         node.unreturned = trimming.unreturned

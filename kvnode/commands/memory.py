@@ -8,6 +8,7 @@ from kvnode.commands.containers import container
 from kvnode.context import Context
 from kvnode.info import MemoryFigures, expires_overhead, human, main_overhead, ratio
 from kvnode.memory import DEADLINE_BYTES, key_size, value_size
+from kvnode.trimming import heap_trimmer
 from kvprotocol import errors
 from kvprotocol.errors import ReplyError
 from kvprotocol.replies import OK, Pairs, Reply, Simple, Verbatim
@@ -187,10 +188,13 @@ def memory_malloc_stats(ctx: Context, argv: list[bytes]) -> Reply:
     group="server",
     since="4.0.0",
     complexity="O(1)",
-    summary="Give free memory back to the system; pymalloc does that by itself.",
+    summary="Give free memory back to the system.",
     tips=("request_policy:all_shards", "response_policy:all_succeeded"),
 )
 def memory_purge(ctx: Context, argv: list[bytes]) -> Reply:
+    trim = heap_trimmer()
+    if trim is not None:
+        trim(0)
     return OK
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 
-from kvnode.trimming import Trimming, bytes_at_end, heap_trimmer, keep_freed_memory
+from kvnode.trimming import Trimming, heap_trimmer
 
 MEGABYTE = 1 << 20
 
@@ -104,33 +105,113 @@ def test_what_the_process_kept_before_the_limit_was_set_does_not_count() -> None
     assert trimming.unreturned > 0
 
 
+class Heap:
+    """A heap whose free memory lies at its end, in megabytes; it keeps what trims were told."""
+
+    def __init__(self, resident: int, at_end: int) -> None:
+        self.resident = resident
+        self.at_end = at_end
+        self.kept: list[int] = []
+        self.gives = True
+
+    def trim(self, kept: int) -> int:
+        self.kept.append(kept // MEGABYTE)
+        if self.gives:
+            self.resident -= self.at_end - self.kept[-1]
+            self.at_end = self.kept[-1]
+        return 1
+
+    def free(self, megabytes: int) -> None:
+        """Free what lies at the end, of which the system sees nothing."""
+        self.at_end += megabytes
+
+
+def trimming_of(heap: Heap) -> Trimming:
+    """What looks at this heap."""
+    return Trimming(
+        lambda: heap.resident * MEGABYTE, lambda: heap.at_end * MEGABYTE, lambda: heap.trim
+    )
+
+
+def ticked(trimming: Trimming, since: int, seconds: int, used: int, **rest: int) -> list[int]:
+    """The seconds at which something was given back, with ten ticks in each."""
+    rest = {name: size * MEGABYTE for name, size in rest.items()}
+    limit = rest.pop("limit", 0)
+    return [
+        tick // 10
+        for tick in range(since * 10, (since + seconds) * 10)
+        if trimming.tick(tick / 10, used * MEGABYTE, limit, **rest)
+    ]
+
+
 def test_what_was_freed_is_kept_for_some_seconds_and_given_back_in_steps() -> None:
-    resident = Resident(100)
-    at_end = Resident(0)
-    trimming = Trimming(resident, at_end)
-    used = 80 * MEGABYTE
-    assert not trimming.tick(50.0, used, 0)
-    resident.megabytes, at_end.megabytes = 400, 200
-    assert next(second for second in range(51, 60) if trimming.tick(float(second), used, 0)) == 55
-    trimming = Trimming(resident, at_end)
-    steps = 0
-    now = 50.0
-    while at_end.megabytes > 0:
-        assert trimming.tick(now, used, 0)
-        steps += 1
-        now += 5.0
-        at_end.megabytes = max(at_end.megabytes - 32, 0)
-        resident.megabytes -= 32
-        assert trimming.trims == steps
-    assert steps == 7
+    heap = Heap(400, 0)
+    trimming = trimming_of(heap)
+    assert ticked(trimming, 50, 1, 380) == []
+    heap.free(200)
+    assert ticked(trimming, 51, 4, 80) == []
+    assert set(ticked(trimming, 55, 5, 80)) == {55}
+    assert heap.kept == [168, 136, 104, 72, 40, 8, 0]
+    assert heap.resident == 200
+    assert ticked(trimming, 60, 20, 180) == []
+
+
+def test_steps_that_bring_nothing_are_taken_less_and_less_often() -> None:
+    heap = Heap(400, 200)
+    heap.gives = False
+    assert len(ticked(trimming_of(heap), 100, 100, 80)) < 8
+
+
+def test_what_a_shuffle_no_longer_uses_is_given_back_beside_a_large_dataset() -> None:
+    heap = Heap(11_000, 0)
+    trimming = trimming_of(heap)
+    assert ticked(trimming, 10, 5, 7_900, beside=3_000) == []
+    heap.free(3_000)
+    assert ticked(trimming, 15, 4, 7_900) == []
+    ticked(trimming, 19, 60, 7_900)
+    assert heap.resident == 8_000
+    assert ticked(trimming, 80, 60, 7_900) == []
+
+
+def test_within_a_limit_memory_goes_back_in_steps_and_beyond_it_at_once() -> None:
+    heap = Heap(400, 0)
+    trimming = trimming_of(heap)
+    assert ticked(trimming, 10, 1, 380, limit=1_000) == []
+    heap.free(100)
+    ticked(trimming, 11, 3, 280, limit=1_000)
+    assert heap.kept == [68, 36, 4]
+    heap = Heap(990, 0)
+    trimming = trimming_of(heap)
+    assert ticked(trimming, 10, 1, 980, limit=1_000) == []
+    heap.resident = 1_200
+    heap.free(200)
+    ticked(trimming, 11, 1, 980, limit=1_000)
+    assert heap.kept == [0]
+
+
+def test_what_was_kept_when_the_limit_was_set_counts_once_it_was_given_back() -> None:
+    heap = Heap(2_200, 2_000)
+    trimming = trimming_of(heap)
+    ticked(trimming, 10, 10, 150, limit=1_000)
+    assert heap.resident == 200
+    heap.resident = 3_000
+    ticked(trimming, 20, 10, 1_000, limit=1_000)
+    assert trimming.unreturned > 0
 
 
 def test_the_free_end_of_the_heap_is_known() -> None:
     if sys.platform == "linux":
-        keep_freed_memory()
-        block = bytes(8 * MEGABYTE)
-        del block
-        assert bytes_at_end() > 0
+        # In a process of its own: how the heap is kept is for all of a process.
+        code = (
+            "from kvnode.trimming import bytes_at_end, keep_freed_memory\n"
+            "keep_freed_memory()\n"
+            "blocks = [bytes(1 << 20) for _ in range(8)]\n"
+            "before = bytes_at_end()\n"
+            "del blocks\n"
+            "print(bytes_at_end() - before)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        assert int(done.stdout) >= 7 * MEGABYTE
 
 
 def test_the_call_exists_where_the_c_library_is_glibc() -> None:
